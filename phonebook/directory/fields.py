@@ -1,0 +1,108 @@
+"""The vocabulary: kinds, known fields and their order, links, names that are nearly another.
+
+Implements the sections "Entries" and "Fields" of spec/directory.md.
+"""
+
+import re
+from collections.abc import Iterable
+
+KINDS = ("person", "place", "group", "service")
+
+# The order of an entry's fields in a reply; other fields follow in octet order.
+KNOWN = (
+    "id", "kind", "name", "family", "alias", "title", "org", "phone", "email", "room", "location",
+    "address", "member-of", "part-of", "reports-to", "contact", "hours", "url", "note",
+)  # fmt: skip
+
+# The fields whose values are ids, and the kinds that they may lead to.
+LINKS = {
+    "room": ("place",),
+    "member-of": ("group",),
+    "part-of": ("place", "group"),
+    "reports-to": ("person",),
+    "contact": ("person", "group", "service"),
+}
+
+# Fields of one value, which have no subtypes.
+SINGLE = frozenset({"id", "kind", "name", "family"})
+
+# Names that mean something else in a query, or will: what to write instead.
+RESERVED = {
+    "tel": "write `phone`",
+    "sip": "write `url`, or another name",
+    "mailto": "write `email`",
+    "view": "views are not defined yet; use `unlisted`",
+}
+
+RESERVED_IDS = frozenset({"phonebook"})
+
+ID_OCTETS = 64
+FIELD_NAME_OCTETS = 32
+
+_ID = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_FIELD_NAME = re.compile(r"[a-z][a-z0-9-]*(?:\.[a-z0-9-]+)?")
+_RANKS = {name: rank for rank, name in enumerate(KNOWN)}
+
+
+def is_id(text: str) -> bool:
+    """Whether an entry can have this id."""
+    return len(text) <= ID_OCTETS and _ID.fullmatch(text) is not None
+
+
+def is_field_name(text: str) -> bool:
+    """Whether a field can be called so; a subtype follows a dot."""
+    return len(text) <= FIELD_NAME_OCTETS and _FIELD_NAME.fullmatch(text) is not None
+
+
+def order(field_name: str) -> tuple[int, str, str]:
+    """Return the key by which the fields of an entry are sorted."""
+    base, _, subtype = field_name.partition(".")
+    return _RANKS.get(base, len(KNOWN)), base, subtype
+
+
+def almost(name: str) -> str | None:
+    """Return the known field from which this unknown name is one slip away.
+
+    Of a short name, only a transposition counts: `ip` and `orb` are fields of their own.
+    """
+    for known in (*KNOWN, "unlisted"):
+        if _transposed(name, known) or len(known) > 3 and _one_edit(name, known):
+            return known
+    return None
+
+
+def nearest(name: str, choices: Iterable[str]) -> str | None:
+    """Return the choice that was probably meant, None where nothing is near."""
+    from difflib import get_close_matches
+
+    near = [each for each in choices if abs(len(each) - len(name)) <= 3]
+    return next(iter(get_close_matches(name.lower(), near, n=1, cutoff=0.7)), None)
+
+
+def meant(name: str, choices: Iterable[str]) -> str:
+    """Return the end of a sentence that names what was probably meant, or all there is."""
+    known = tuple(choices)
+    near = nearest(name, known)
+    if near:
+        return f"write `{near}`?"
+    return "write one of " + ", ".join(f"`{each}`" for each in known) + "."
+
+
+def _transposed(one: str, other: str) -> bool:
+    if len(one) != len(other):
+        return False
+    differ = [at for at in range(len(one)) if one[at] != other[at]]
+    if len(differ) != 2:
+        return False
+    left, right = differ
+    return right == left + 1 and one[left] == other[right] and one[right] == other[left]
+
+
+def _one_edit(one: str, other: str) -> bool:
+    """Whether one letter more, less or another makes one word of the other."""
+    if len(one) > len(other):
+        one, other = other, one
+    if len(other) - len(one) > 1 or one == other:
+        return False
+    same = next((at for at in range(len(one)) if one[at] != other[at]), len(one))
+    return one[same + (len(one) == len(other)) :] == other[same + 1 :]

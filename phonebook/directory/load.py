@@ -1,0 +1,131 @@
+"""From a path to a directory: which files are read, and in which order.
+
+Implements the section "Files" of spec/directory.md. Bad content never raises: it becomes problems,
+all of them in one run, and no directory.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from phonebook.directory.check import HEADER_FILE, Source, check
+from phonebook.directory.document import read
+from phonebook.directory.entry import Directory
+from phonebook.directory.problems import DirectoryError, Position, Problem, Problems, quoted
+
+SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a load found: a directory where nothing is an error, and all problems in any case."""
+
+    directory: Directory | None
+    problems: list[Problem]
+    files: list[Path]
+
+    def unwrap(self) -> Directory:
+        """Return the directory, or raise every problem as one DirectoryError."""
+        if self.directory is None:
+            raise DirectoryError(self.problems)
+        return self.directory
+
+
+def load(path: str | os.PathLike[str]) -> Loaded:
+    """Read a directory: one file, or every YAML file of a tree."""
+    top = Path(path)
+    problems = Problems()
+    tree = os.path.isdir(top)  # which does not raise, as Path's may
+    if tree:
+        files = _files(top, problems)
+        if not files and not problems:
+            problems.error(
+                "missing",
+                Position(str(top), 1, 1),
+                "No file here ends in .yaml or .yml: write one.",
+            )
+    else:
+        files = [top]
+    sources = []
+    for file in files:
+        data = _octets(file, problems)
+        if data is not None:
+            header = not tree or file == top / HEADER_FILE
+            sources.append(Source(read(data, str(file), problems), header))
+    return _loaded(sources, problems, files)
+
+
+def load_text(data: bytes, name: str) -> Loaded:
+    """Read a directory that is one document; its problems stand under this name."""
+    problems = Problems()
+    return _loaded([Source(read(data, name, problems), header=True)], problems, [Path(name)])
+
+
+def _loaded(sources: list[Source], problems: Problems, files: list[Path]) -> Loaded:
+    directory = check(sources, problems)
+    rank = {str(file): number for number, file in enumerate(files)}
+    ordered = sorted(
+        problems,
+        key=lambda each: (rank.get(each.where.file, -1), each.where.line, each.where.column),
+    )
+    return Loaded(None if problems.fatal else directory, ordered, files)
+
+
+def _files(top: Path, problems: Problems) -> list[Path]:
+    """Return the files of a tree in the octet order of their paths, without dot-files."""
+
+    def unreadable(error: OSError) -> None:
+        _unreadable(Path(error.filename), error, problems)
+
+    found = []
+    seen = set()
+    for folder, folders, names in os.walk(top, onerror=unreadable, followlinks=True):
+        try:
+            status = os.stat(folder)
+        except OSError as error:  # it was removed meanwhile
+            unreadable(error)
+            continue
+        if (status.st_dev, status.st_ino) in seen:  # a symlink that leads back
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [
+            Path(folder, name)
+            for name in names
+            if name.endswith(SUFFIXES) and not name.startswith(".")
+        ]
+    return sorted(found, key=lambda path: os.fsencode(path.relative_to(top).as_posix()))
+
+
+def _octets(file: Path, problems: Problems) -> bytes | None:
+    if os.path.exists(file) and not os.path.isfile(file):  # a pipe would keep us waiting
+        problems.error(
+            "unreadable", Position(str(file), 1, 1), "This is not a file: name a file or a folder."
+        )
+        return None
+    try:
+        return file.read_bytes()
+    except (FileNotFoundError, ValueError):  # a path with a NUL in it leads nowhere
+        problems.error(
+            "missing",
+            Position(str(file), 1, 1),
+            f"There is no {quoted(str(file))}: name a file or a folder that exists.",
+        )
+    except OSError as error:
+        _unreadable(file, error, problems)
+    return None
+
+
+def _unreadable(file: Path, error: OSError, problems: Problems) -> None:
+    problems.error(
+        "unreadable",
+        Position(str(file), 1, 1),
+        f"This cannot be read ({error.strerror}): check its permissions.",
+    )
+
+
+def directory_files(path: str | os.PathLike[str]) -> list[Path]:
+    """Return the files that `load` would read, in its order; unreadable folders count for none."""
+    top = Path(path)
+    return _files(top, Problems()) if top.is_dir() else [top]

@@ -1,0 +1,86 @@
+"""What is wrong with a directory, and where: positions, problems, and their one-line form.
+
+Implements the section "Problems" of spec/directory.md.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+Severity = Literal["error", "warning"]
+
+# Characters of a quoted value that a sentence shows before it cuts the value short.
+SHOWN_CHARACTERS = 60
+
+# What may steer a terminal, break a line or reverse the text around it, and lone surrogates.
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\ufff9-\uffff]"
+)
+
+
+class Position(NamedTuple):
+    """A place in a file: line and column count characters, from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{printable(self.file)}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong, and what to write instead."""
+
+    severity: Severity
+    code: str
+    sentence: str
+    where: Position
+
+    def __str__(self) -> str:
+        """Return `FILE:LINE:COLUMN: error: sentence [code]`, safe to print on a terminal."""
+        return f"{self.where}: {self.severity}: {printable(self.sentence)} [{self.code}]"
+
+
+class Problems(list[Problem]):
+    """The problems found so far. A checker notes them and reads on."""
+
+    def error(self, code: str, where: Position, sentence: str) -> None:
+        """Note what keeps the directory from being served."""
+        self.append(Problem("error", code, sentence, where))
+
+    def warning(self, code: str, where: Position, sentence: str) -> None:
+        """Note what is allowed but probably not meant."""
+        self.append(Problem("warning", code, sentence, where))
+
+    @property
+    def fatal(self) -> bool:
+        """Whether one of them is an error."""
+        return any(each.severity == "error" for each in self)
+
+
+class DirectoryError(Exception):
+    """The directory has errors."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)) or self.__doc__)
+
+
+def printable(text: str) -> str:
+    """Return the text with every character that is unsafe to print written as an escape."""
+    return _UNSAFE.sub(_escape, text)
+
+
+def quoted(text: str) -> str:
+    """Return a value as a sentence quotes it: in backticks, cut where it is long."""
+    if len(text) > SHOWN_CHARACTERS:
+        text = text[: SHOWN_CHARACTERS - 3] + "..."
+    return f"`{printable(text)}`"
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

@@ -1,0 +1,81 @@
+"""Binding: one port for TCP, UDP and every address; errors in words."""
+
+import errno
+import socket
+
+_TRIES = 20  # to find a port that is free everywhere
+_BACKLOG = 512
+
+
+class BindError(Exception):
+    """The address cannot be had."""
+
+
+def bind(hosts: list[str], port: int, *, tcp: bool, udp: bool) -> list[socket.socket]:
+    """Return bound sockets, TCP ones listening; port 0: one that the system picks, for all.
+
+    All addresses where no host is named. Raises `BindError`.
+    """
+    addresses = _resolve(hosts)
+    for _ in range(_TRIES if port == 0 else 1):
+        bound: list[socket.socket] = []
+        chosen = port
+        try:
+            for family, host in addresses:
+                for kind in [socket.SOCK_STREAM] * tcp + [socket.SOCK_DGRAM] * udp:
+                    bound.append(_bind_one(family, kind, host, chosen))
+                    chosen = bound[0].getsockname()[1]
+            return bound
+        except OSError as error:
+            for each in bound:
+                each.close()
+            if error.errno == errno.EAFNOSUPPORT and not hosts and len(addresses) > 1:
+                addresses = addresses[:1]  # a system without IPv6
+                continue
+            if port == 0 and error.errno == errno.EADDRINUSE:
+                continue
+            raise BindError(_sentence(error, host, chosen)) from error
+    raise BindError("no port is free for TCP and UDP on every address; name one with --port")
+
+
+def _resolve(hosts: list[str]) -> list[tuple[socket.AddressFamily, str]]:
+    if not hosts:
+        return [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")]
+    addresses = []
+    for host in hosts:
+        try:
+            found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise BindError(f"--host {host}: no such address here ({error})") from None
+        addresses += [(family, str(address[0])) for family, _, _, _, address in found]
+    return list(dict.fromkeys(addresses))
+
+
+def _bind_one(family: socket.AddressFamily, kind: int, host: str, port: int) -> socket.socket:
+    made = socket.socket(family, kind)
+    try:
+        made.setblocking(False)
+        if kind == socket.SOCK_STREAM:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind((host, port))
+        if kind == socket.SOCK_STREAM:
+            made.listen(_BACKLOG)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+def _sentence(error: OSError, host: str, port: int) -> str:
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return (
+            f"{where}: no right to a port below 1024. Three ways out: --port 7767; as root, "
+            f"setcap cap_net_bind_service=+ep on the Python that runs this; or a systemd unit with "
+            f"AmbientCapabilities=CAP_NET_BIND_SERVICE"
+        )
+    if error.errno == errno.EADDRINUSE:
+        return f"{where}: another program has this port; stop it, or choose with --port"
+    return f"{where}: {error.strerror or error}"

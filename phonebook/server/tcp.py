@@ -1,0 +1,202 @@
+"""TCP: request lines in, replies out, in order and within the spec's limits.
+
+Implements spec/phonebook.md, section 6. What tells TLS from text is in `tls`.
+"""
+
+from collections import deque
+from typing import Protocol as Interface
+
+from twisted.internet.interfaces import (
+    IConsumer,
+    IHalfCloseableProtocol,
+    IHandshakeListener,
+    IPushProducer,
+    IReactorTime,
+    ITCPTransport,
+)
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from phonebook.server.state import State
+from phonebook.service.answer import answer
+from phonebook.wire import ALPN, Code, LineReader, render
+from phonebook.wire.codes import (
+    HANDSHAKE_TIME,
+    LINGER_OCTETS,
+    LINGER_TIME,
+    MAX_PENDING_OCTETS,
+    MAX_PENDING_REQUESTS,
+)
+
+
+class Keeper(Interface):
+    """Who is told of the beginning and the end of each conversation, and watches its times."""
+
+    def opened(self, conversation: "Conversation") -> None:
+        """Tell that a connection stands."""
+
+    def closed(self, conversation: "Conversation") -> None:
+        """Tell that it is gone."""
+
+
+class Transport(ITCPTransport, IConsumer, IPushProducer):
+    """A connection of Twisted, plain or TLS."""
+
+
+@implementer(IHalfCloseableProtocol, IPushProducer, IHandshakeListener)
+class Conversation(Protocol):
+    """One connection's requests and replies.
+
+    Lines wait in a queue and are answered while the peer takes the replies; when it does not, the
+    transport pauses us, we pause reading, and memory holds one read and one batch of replies.
+    """
+
+    transport: Transport
+
+    def __init__(self, state: State, clock: IReactorTime, keeper: Keeper, tls: bool) -> None:
+        """Share the state; the clock is the reactor's, or a test's."""
+        self._state, self._clock, self._keeper, self._tls = state, clock, keeper, tls
+        self._reader = LineReader()
+        self._lines: deque[bytes] = deque()
+        self._paused = False  # the peer does not read
+        self._ending = False  # nothing more will be read: what waits is answered, then we close
+        self._lingering_since: float | None = None
+        self._lingered = 0  # octets
+        self._opened = self._active = clock.seconds()
+        self._line_began: float | None = None
+        self._handshaken = not tls
+        self._turn = False  # the next batch is due
+
+    def connectionMade(self) -> None:
+        """Send small replies at once, and hear when the peer does not take them."""
+        if not self._tls:
+            self.transport.setTcpNoDelay(True)
+        self.transport.registerProducer(self, True)
+        self._keeper.opened(self)
+
+    def handshakeCompleted(self) -> None:
+        """Refuse a TLS peer that did not choose our protocol (L-3)."""
+        if self.transport.negotiatedProtocol != ALPN:  # type: ignore[attr-defined]
+            self.transport.abortConnection()
+        self._handshaken = True
+
+    def dataReceived(self, octets: bytes) -> None:
+        """Take octets, divided however they are."""
+        if self._lingering_since is not None:
+            self._lingered += len(octets)
+            if self._lingered >= LINGER_OCTETS:
+                self.transport.abortConnection()
+            return
+        if self._ending:
+            return
+        self._lines += self._reader.feed(octets)
+        if not self._reader.pending:
+            self._line_began = None
+        elif self._line_began is None or self._lines:
+            self._line_began = self._clock.seconds()
+        self._answer()
+
+    def _answer(self) -> None:
+        """Answer what waits, a batch at a time, in one write."""
+        self._turn = False
+        replies: list[bytes] = []
+        size = 0
+        while self._lines and not self._paused:
+            if len(replies) >= MAX_PENDING_REQUESTS or size >= MAX_PENDING_OCTETS:
+                break
+            reply, closes = answer(self._lines.popleft(), self._state.snapshot)
+            replies.append(reply)
+            size += len(reply)
+            if closes:
+                self._lines.clear()
+                self._write(replies)
+                return self._linger()
+        done = not self._lines
+        if done and self._reader.too_long and not self._paused:
+            replies.append(render(Code.LINE_TOO_LONG))
+            self._write(replies)
+            return self._linger()
+        self._write(replies)
+        if not done:
+            self.transport.pauseProducing()
+            if not self._paused and not self._turn:  # others are served between two batches
+                self._turn = True
+                self._clock.callLater(0, self._answer)
+        elif self._ending:
+            self._close()
+
+    def _write(self, replies: list[bytes]) -> None:
+        if replies:
+            self._active = self._clock.seconds()
+            self.transport.write(b"".join(replies))
+
+    def pauseProducing(self) -> None:
+        """Hear that the peer does not take its replies (T-7)."""
+        self._paused = True
+        self.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """Hear that it took them."""
+        self._paused = False
+        if self._lingering_since is None:
+            self._answer()
+        if not self._lines:
+            self.transport.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """Hear that the connection is gone."""
+        self._lines.clear()
+
+    def readConnectionLost(self) -> None:
+        """Answer all complete lines after the peer's half-close, then close (T-5)."""
+        if self._lingering_since is not None:
+            self.transport.abortConnection()
+            return
+        self.finish()
+
+    def writeConnectionLost(self) -> None:
+        """Need nothing here: the end of our own half is our doing."""
+
+    def finish(self) -> None:
+        """Answer what was asked, then close: the peer's half-close, or the server stops."""
+        if not self._ending:
+            self._ending = True
+            self._answer()
+
+    def _close(self) -> None:
+        if self._lingering_since is None:
+            self._linger()
+
+    def _linger(self) -> None:
+        """Send what is due and our end, and read on for a while: no reset eats it (T-6)."""
+        self._lingering_since = self._clock.seconds()
+        self.transport.unregisterProducer()
+        self.transport.resumeProducing()
+        if self._tls or self._ending:
+            self.transport.loseConnection()
+        else:
+            self.transport.loseWriteConnection()
+
+    def watch(self) -> None:
+        """Close if a time has run out (T-8 to T-10, L-4); the keeper calls every second or so."""
+        now = self._clock.seconds()
+        terms = self._state.snapshot.terms
+        if self._lingering_since is not None:
+            if now - self._lingering_since >= LINGER_TIME:
+                self.transport.abortConnection()
+        elif not self._handshaken:
+            if now - self._opened >= HANDSHAKE_TIME:
+                self.transport.abortConnection()
+        elif self._line_began is not None and now - self._line_began >= terms.request_time:
+            self.transport.abortConnection()
+        elif now - self._opened >= terms.connection_time:
+            self.finish()
+        elif self._line_began is None and now - self._active >= terms.idle_time:
+            self.transport.abortConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Forget the connection."""
+        self._lines.clear()
+        self._ending = True
+        self._keeper.closed(self)

@@ -1,0 +1,39 @@
+"""Request lines out of a stream, however it is divided (spec/phonebook.md, Q-1, Q-2, T-4, T-11)."""
+
+from phonebook.wire.codes import MAX_LINE
+
+
+class LineReader:
+    """Cuts a stream into request lines, in bounded memory."""
+
+    def __init__(self) -> None:
+        """Begin with nothing read."""
+        self._rest = b""
+        self.too_long = False
+        """Whether a line was too long; nothing behind it is ever given."""
+
+    @property
+    def pending(self) -> bool:
+        """Whether a line has begun and not ended."""
+        return bool(self._rest)
+
+    def feed(self, octets: bytes) -> list[bytes]:
+        """Return the lines that these octets complete, without their ends."""
+        if self.too_long:
+            return []
+        *lines, self._rest = (self._rest + octets).split(b"\n")
+        for position, line in enumerate(lines):
+            if len(line) >= MAX_LINE:
+                self.too_long, self._rest = True, b""
+                del lines[position:]
+                break
+        if len(self._rest) > MAX_LINE:
+            self.too_long, self._rest = True, b""
+        return [line.removesuffix(b"\r") for line in lines]
+
+
+def datagram_line(datagram: bytes) -> bytes | None:
+    """Return a datagram's one line without its end, or None if it is no request (U-1, U-10)."""
+    if len(datagram) > MAX_LINE or datagram.find(b"\n") != len(datagram) - 1:
+        return None
+    return datagram[:-1].removesuffix(b"\r")

@@ -119,8 +119,7 @@ def _run(args: Namespace) -> int:
         advice = ADVICE.get(error.code, "The server refused the request.").format(later=later)
         problem, code = f"{advice} ({f'{error.code} {error.text}'.strip()})", NO_ANSWER
     except answer.ClientError as error:
-        where = blocking.server_address(args.server)
-        problem, code = f"{where}: {error}", NO_ANSWER
+        problem, code = str(error), NO_ANSWER
     else:
         if found.near:
             problem, code = f"Nothing found for {query} as written; these are nearest.", NOTHING

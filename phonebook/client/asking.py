@@ -237,7 +237,7 @@ class _Driver:
             self.do(self.exchange.datagram_refused(self.now()))
 
     async def _connect(self, tls: bool) -> None:
-        host, port = self._ask.server
+        port = self._ask.server.port
         options = self._options() if tls else None
         *others, last = self._ask.addresses
         for address in (*others, last):
@@ -255,7 +255,7 @@ class _Driver:
                 continue
             return
         if not self._done.called:
-            self.do(self.exchange.closed(f"Nobody answers at {host} port {port}.", refused=True))
+            self.do(self.exchange.closed(refused=True))
 
     def _options(self) -> Any:
         try:
@@ -330,7 +330,7 @@ class _Connection(Protocol):
         if transport.negotiatedProtocol == ALPN:
             self._driver.connected(self)
         else:
-            self._wrong = "The server speaks TLS, but not the phonebook protocol (ALPN)."
+            self._wrong = "It speaks TLS, but not the phonebook protocol (ALPN)."
             transport.abortConnection()
 
     def dataReceived(self, data: bytes) -> None:

@@ -179,7 +179,7 @@ class _Sockets:
                     if exchange.outcome is None and current is key:  # not closed meanwhile
                         key.data()
                 now = time.monotonic()
-                if now >= self._next_attempt:
+                if self._untried and now >= self._next_attempt:
                     self._attempt()
                 self._do(exchange.tick(now))
         finally:
@@ -247,8 +247,7 @@ class _Sockets:
                 continue
             return
         if not self._attempts:
-            there = f"{self._ask.server.host} port {self._ask.server.port}"
-            self._do(self._exchange.closed(f"Nobody answers at {there}.", refused=True))
+            self._do(self._exchange.closed(refused=True))
 
     def _attempted(self, sock: socket.socket) -> None:
         if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
@@ -269,7 +268,7 @@ class _Sockets:
             )
         except (ValueError, OSError) as error:
             sock.close()
-            self._do(self._exchange.closed(f"TLS with {self._ask.server.host} failed: {error}."))
+            self._do(self._exchange.closed(f"TLS failed: {error}."))
             return
         self._selector.register(secure, EVENT_READ, lambda: self._handshake(secure))
         self._handshake(secure)
@@ -277,7 +276,7 @@ class _Sockets:
     def _handshake(self, sock: "SSLSocket") -> None:
         from ssl import SSLCertVerificationError, SSLWantReadError, SSLWantWriteError
 
-        host, failure = self._ask.server.host, ""
+        failure = ""
         try:
             sock.do_handshake()
         except SSLWantReadError:
@@ -287,12 +286,12 @@ class _Sockets:
             self._watch(sock, EVENT_WRITE, lambda: self._handshake(sock))
             return
         except SSLCertVerificationError as error:
-            failure = f"The certificate of {host} is not to be trusted: {error.verify_message}."
+            failure = f"Its certificate is not to be trusted: {error.verify_message}."
         except OSError as error:
-            failure = f"TLS with {host} failed: {getattr(error, 'reason', None) or error}."
+            failure = f"TLS failed: {getattr(error, 'reason', None) or error}."
         else:
             if sock.selected_alpn_protocol() != ALPN.decode():
-                failure = f"{host} speaks TLS, but not the phonebook protocol (ALPN)."
+                failure = "It speaks TLS, but not the phonebook protocol (ALPN)."
         if failure:
             self._drop(sock)
             self._do(self._exchange.closed(failure))

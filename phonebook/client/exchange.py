@@ -109,7 +109,7 @@ class Exchange:
         """Do what is due."""
         actions: list[Action] = []
         if now >= self._deadline:
-            self._end(self._failure or NoAnswer())
+            self._end(self._failure or NoAnswer("There was no answer in time."))
         if now >= self._race:
             actions += self._connect()
         if self._due and now >= self._due[0]:
@@ -173,7 +173,7 @@ class Exchange:
         """The connection could not be opened (`refused`), or was closed; the sentence says why."""
         if self._stream:
             return self._broken("The reply ended before its last line.")
-        default = "Nobody answers there." if refused else "The server closed without a reply."
+        default = "Nobody answers at this port." if refused else "It closed without a reply."
         self._failure = NoAnswer(sentence or default)
         waiting = self._datagrams and not self._unreachable
         return [] if waiting else self._end(self._failure)

@@ -157,7 +157,10 @@ class _Walk:
     ) -> Generator[Step, "Sequence[str] | Reply", Reply]:
         tag = b32encode(self._entropy(TAG_ENTROPY)).decode()
         tagged = Request(request.verb, tag, request.options, request.argument)
-        reply = yield Ask(tagged, place.transport, place.server, place.addresses)
+        try:
+            reply = yield Ask(tagged, place.transport, place.server, place.addresses)
+        except (NoAnswer, BrokenReply) as error:  # say whose
+            raise type(error)(f"{place.server}: {error}") from None
         assert isinstance(reply, Reply)
         return reply
 

@@ -54,10 +54,12 @@ def is_field_name(text: str) -> bool:
     return len(text) <= FIELD_NAME_OCTETS and _FIELD_NAME.fullmatch(text) is not None
 
 
-def order(field_name: str) -> tuple[int, str, str]:
+def order(field_name: str) -> tuple[int, str]:
     """Return the key by which the fields of an entry are sorted."""
     base, _, subtype = field_name.partition(".")
-    return _RANKS.get(base, len(KNOWN)), base, subtype
+    if base in _RANKS:
+        return _RANKS[base], subtype
+    return len(KNOWN), field_name
 
 
 def almost(name: str) -> str | None:

@@ -231,6 +231,6 @@ def _matches_kind(term: Term, kind: str) -> bool:
 
 
 def _ending_digits(key: str) -> str:
-    """Return the digits of a key whose end may be asked for; nothing for codes and `...x...`."""
-    digits = key.lstrip("+x")
+    """Return the digits of a key whose end may be asked for; nothing where there is more in it."""
+    digits = key.removeprefix("+")
     return digits if digits.isdigit() else ""

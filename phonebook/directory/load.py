@@ -36,16 +36,10 @@ def load(path: str | os.PathLike[str]) -> Loaded:
     top = Path(path)
     problems = Problems()
     tree = os.path.isdir(top)  # which does not raise, as Path's may
-    if tree:
-        files = _files(top, problems)
-        if not files and not problems:
-            problems.error(
-                "missing",
-                Position(str(top), 1, 1),
-                "No file here ends in .yaml or .yml: write one.",
-            )
-    else:
-        files = [top]
+    files = _files(top, problems) if tree else [top]
+    if not files and not problems:
+        where = Position(str(top), 1, 1)
+        problems.error("missing", where, "No file here ends in .yaml or .yml: write one.")
     sources = []
     for file in files:
         data = _octets(file, problems)

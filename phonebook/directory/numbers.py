@@ -93,7 +93,7 @@ class Dialling:
             keys |= self._extension_keys(digits)
         else:
             keys |= self._dialled(digits)
-            if self._outside and digits.startswith(self._outside):
+            if self._outside and digits.startswith(self._outside) and digits != self._outside:
                 keys |= self._dialled(digits.removeprefix(self._outside))
         prefix = "+" + self._main
         for key in list(keys):

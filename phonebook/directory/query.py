@@ -105,9 +105,7 @@ def _tokens(text: str) -> list[tuple[str, str, bool]]:
 
 
 def _is_number_word(word: str) -> bool:
-    if word.lower() in ("ext", "ext."):
-        return True
-    return set(fold(word)) - {"x"} <= _DIGITS_AND_SPACES
+    return set(fold(word).replace("ext", "").replace("x", "")) <= _DIGITS_AND_SPACES
 
 
 def _end_run(run: list[str]) -> list[Term]:

@@ -17,8 +17,8 @@ from twisted.internet.interfaces import (
 )
 
 from phonebook.directory.entry import Directory
-from phonebook.server.factory import Door
 from phonebook.server import reload
+from phonebook.server.factory import Door
 from phonebook.server.reload import Reloader, read_snapshot
 from phonebook.server.sockets import bind
 from phonebook.server.state import State

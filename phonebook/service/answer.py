@@ -4,6 +4,7 @@ Implements spec/phonebook.md, sections 3 to 5, and of section 7 what a datagram 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from phonebook.directory.index import TooBroadError
 from phonebook.directory.query import NoWordError, QueryError, TooManyWordsError, parse_query
@@ -12,14 +13,32 @@ from phonebook.wire import Code, Request, RequestError, datagram_line, parse_req
 from phonebook.wire.codes import CLOSING, MIN_DATAGRAM
 
 
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What a request comes to, before it is octets."""
+
+    code: Code
+    entries: Sequence[bytes] = ()
+    matched: int = 0
+    left: int = 0
+
+    def render(self, tag: str, at: str, count: int | None = None) -> bytes:
+        """Return the reply, or that with the first `count` entries alone."""
+        entries = self.entries if count is None else self.entries[:count]
+        parameters = ""
+        if self.code is Code.FOUND:
+            left = self.left + len(self.entries) - len(entries)
+            parameters = f"matched={self.matched} left={left} at={at}"
+        return render(self.code, tag, parameters, entries)
+
+
 def answer(line: bytes, snapshot: Snapshot) -> tuple[bytes, bool]:
     """Answer a request line that came over TCP; tell also whether to close (T-2)."""
     try:
         request = parse_request(line)
     except RequestError as error:
         return render(error.code, error.tag), error.code in CLOSING
-    code, parameters, entries = _result(request, snapshot)
-    return render(code, request.tag, parameters, entries), False
+    return _outcome(request, snapshot).render(request.tag, snapshot.at), False
 
 
 def answer_datagram(datagram: bytes, snapshot: Snapshot) -> bytes | None:
@@ -33,60 +52,52 @@ def answer_datagram(datagram: bytes, snapshot: Snapshot) -> bytes | None:
         if error.code is Code.MALFORMED or (error.code is Code.UNKNOWN_VERB and not error.tag):
             return None
         return render(error.code, error.tag)
-    code, parameters, entries = _result(request, snapshot)
-    reply = render(code, request.tag, parameters, entries)
+    outcome = _outcome(request, snapshot)
+    reply = outcome.render(request.tag, snapshot.at)
     if len(reply) <= len(datagram):
         return reply
-    fits = _fitting(request, snapshot, entries, len(datagram)) if code is Code.FOUND else 0
+    fits = 0
+    if request.verb == "LOOKUP" and outcome.code is Code.FOUND:
+        fits = len(outcome.entries) - 1
+        while fits and len(outcome.render(request.tag, snapshot.at, fits)) > len(datagram):
+            fits -= 1
     return render(Code.TOO_LONG, request.tag, f"octets={len(reply)} fits={fits}")
 
 
-def _fitting(request: Request, snapshot: Snapshot, entries: Sequence[bytes], room: int) -> int:
-    """Return how many of the first entries a reply in `room` octets can hold (U-4)."""
-    if request.verb != "LOOKUP":
-        return 0
-    for count in range(len(entries) - 1, 0, -1):
-        # `left` is of no more digits than the 1,000 matches have
-        longest = f"matched=1000 left=1000 at={snapshot.at}"
-        if len(render(Code.FOUND, request.tag, longest, entries[:count])) <= room:
-            return count
-    return 0
-
-
-def _result(request: Request, snapshot: Snapshot) -> tuple[Code, str, Sequence[bytes]]:
-    """Return the code, the parameters and the entries that answer a request."""
+def _outcome(request: Request, snapshot: Snapshot) -> _Outcome:
+    """Return what answers a request."""
     match request.verb:
         case "HELP":
-            return Code.HELP, "", [snapshot.help]
+            return _Outcome(Code.HELP, [snapshot.help])
         case "ENTRY":
             return _entry(request, snapshot)
         case _:
             return _lookup(request, snapshot)
 
 
-def _entry(request: Request, snapshot: Snapshot) -> tuple[Code, str, Sequence[bytes]]:
+def _entry(request: Request, snapshot: Snapshot) -> _Outcome:
     entry = snapshot.exact.get(request.argument)
     if entry is None:
         return _nothing(snapshot)
-    return Code.FOUND, _counts(1, 0, snapshot), [render_entry(entry, request.fields)]
+    return _Outcome(Code.FOUND, [render_entry(entry, request.fields)], matched=1)
 
 
-def _lookup(request: Request, snapshot: Snapshot) -> tuple[Code, str, Sequence[bytes]]:
+def _lookup(request: Request, snapshot: Snapshot) -> _Outcome:
     try:
         found = snapshot.index.match(parse_query(request.argument))
     except TooBroadError:
-        return Code.TOO_BROAD, "", ()
+        return _Outcome(Code.TOO_BROAD)
     except NoWordError:
-        return Code.NO_WORD, "", ()
+        return _Outcome(Code.NO_WORD)
     except TooManyWordsError:
-        return Code.TOO_MANY_WORDS, "", ()
+        return _Outcome(Code.TOO_MANY_WORDS)
     except QueryError:
-        return Code.BAD_ARGUMENT, "", ()
+        return _Outcome(Code.BAD_ARGUMENT)
     start = 0
     if request.after:
         position = snapshot.index.position.get(request.after, -1)
         if position not in found:
-            return Code.START_OVER, "", ()
+            return _Outcome(Code.START_OVER)
         start = found.index(position) + 1
     if not found:
         return _nothing(snapshot)
@@ -95,14 +106,10 @@ def _lookup(request: Request, snapshot: Snapshot) -> tuple[Code, str, Sequence[b
         entries = [snapshot.rendered[position] for position in page]
     else:
         entries = [render_entry(snapshot.index.entries[each], request.fields) for each in page]
-    return Code.FOUND, _counts(len(found), len(found) - start - len(page), snapshot), entries
+    return _Outcome(Code.FOUND, entries, len(found), len(found) - start - len(page))
 
 
-def _nothing(snapshot: Snapshot) -> tuple[Code, str, Sequence[bytes]]:
+def _nothing(snapshot: Snapshot) -> _Outcome:
     if snapshot.referrals:
-        return Code.REFERRAL, "", snapshot.referrals
-    return Code.NOTHING, "", ()
-
-
-def _counts(matched: int, left: int, snapshot: Snapshot) -> str:
-    return f"matched={matched} left={left} at={snapshot.at}"
+        return _Outcome(Code.REFERRAL, snapshot.referrals)
+    return _Outcome(Code.NOTHING)

@@ -78,11 +78,11 @@ def _render_referral(referral: Referral) -> bytes:
 
 def _render_help(directory: Directory, terms: Terms) -> bytes:
     header = directory.header
-    lines = [("id", "phonebook"), ("kind", "service"), ("name", header.name or "Phonebook")]
+    lines = [("id", "phonebook"), ("kind", "service"), ("name", header.name or "phonebook")]
     if header.contact:
         lines.append(("contact", header.contact))
     lines.append(("protocol", PROTOCOL))
-    lines += [("verb", verb) for verb in sorted(VERBS)]
+    lines += [("verb", verb) for verb in VERBS]
     lines += [("option", option) for option in VERBS["LOOKUP"]]
     lines += [("transport", transport) for transport in terms.transports]
     lines += [

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from phonebook.directory.entry import Entry, Header
 from phonebook.directory.fields import KNOWN
 from phonebook.directory.header import SETTINGS
-from phonebook.directory.load import load, load_text
+from phonebook.directory.load import directory_files, load, load_text
 from phonebook.directory.problems import DirectoryError
 from phonebook.directory.project import exact, project
 from phonebook.directory.read_entry import entry_octets
@@ -128,7 +128,7 @@ def test_fields_stand_in_the_order_of_the_norm() -> None:
   id: x
   family: Byron
 """
-    order = "name family phone.a phone.fax phone.work note ant ant.b ant-hill zebra"
+    order = "name family phone.a phone.fax phone.work note ant ant-hill ant.b zebra"
     assert " ".join(fields(text)) == order
 
 
@@ -202,6 +202,7 @@ def test_the_header_stands_in_phonebook_yaml(tmp_path: Path) -> None:
     assert [path.relative_to(tmp_path).as_posix() for path in loaded.files] == (
         ["a-b.yaml", "a/z.yaml", "b.yml", "phonebook.yaml"]
     )
+    assert directory_files(tmp_path) == loaded.files
     assert [entry.id for entry in loaded.unwrap().entries] == ["ann", "zoe", "bob"]
     (tmp_path / "b.yml").write_text("directory: {name: Lab}\n")
     assert [each.code for each in load(tmp_path).problems] == ["header-elsewhere"]

@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
@@ -207,6 +207,11 @@ class _Driver:
         self._connection = connection
         self.do(self.exchange.connected())
 
+    def port_lost(self, address: int) -> None:
+        """Take another port for the next datagram, if there is one."""
+        if self._ports.pop(address, None):
+            self._reactor.callLater(0, self._refused)
+
     def _tick(self) -> None:
         self.do(self.exchange.tick(self.now()))
 
@@ -219,7 +224,10 @@ class _Driver:
         if not (port := self._ports.get(action.address)):
             host = self._ask.addresses[action.address]
             port = self._reactor.listenUDP(
-                0, _Datagrams(self), interface="::" if ":" in host else "", maxPacketSize=65_535
+                0,
+                _Datagrams(self, action.address),
+                interface="::" if ":" in host else "",
+                maxPacketSize=65_535,
             )
             self._ports[action.address] = port
             try:
@@ -289,15 +297,16 @@ class _Driver:
             transport.abortConnection()
         elif self._connecting:
             self._connecting.cancel()
-        for port in self._ports.values():
-            await port.stopListening()
+        ports, self._ports = self._ports, {}
+        for port in ports.values():
+            await maybeDeferred(port.stopListening)
 
 
 class _Datagrams(DatagramProtocol):
     """The datagrams of one exchange."""
 
-    def __init__(self, driver: _Driver) -> None:
-        self._driver = driver
+    def __init__(self, driver: _Driver, address: int) -> None:
+        self._driver, self._address = driver, address
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
         """Hand a datagram on."""
@@ -308,6 +317,10 @@ class _Datagrams(DatagramProtocol):
         """Hand an ICMP error on."""
         if self._driver.exchange.outcome is None:
             self._driver.do(self._driver.exchange.datagram_refused(self._driver.now()))
+
+    def stopProtocol(self) -> None:
+        """Hand an ICMP error on: the epoll reactor closes the port of a connected socket for it."""
+        self._driver.port_lost(self._address)
 
 
 @implementer(IHandshakeListener)

@@ -14,13 +14,14 @@ TRANSPORTS = ("tcp", "udp", "tls")
 LONGEST_ABOUT = 100  # characters
 CASE_KEYS = frozenset(
     (
-        "case tries about profile transport needs ask code ids matched left lines same-octets "
-        "steps source-port alpn"
+        "case tries about profile transport needs ask same-octets steps source-port code ids "
+        "parameters matched left tag has lacks lines max-octets protocol count order names"
     ).split()
 )
 REPLY_KEYS = frozenset(
     (
-        "code ids tag parameters matched left has lacks lines max-octets protocol times"
+        "code ids tag parameters matched left has lacks lines max-octets protocol times "
+        "count order names"
     ).split()
 )
 STEP_KINDS = frozenset(
@@ -31,7 +32,9 @@ STEP_KINDS = frozenset(
 )
 OUTCOMES = ("silence", "closed", "open")
 
-_REQUIREMENT = re.compile(r"^- \[([A-Z]+-[0-9]+)\] (.*)$", re.MULTILINE)
+_REQUIREMENT = re.compile(
+    r"^- `?\[([A-Z]+-[0-9]+)\]`? (.*(?:\n  .*)*)$", re.MULTILINE
+)
 _ESCAPE = re.compile(rb"\\(?:([rnt0\\])|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4}))|(\\)")
 _CASE_ID = re.compile(r"[a-z0-9-]+\Z")
 
@@ -98,7 +101,7 @@ def load_requirements() -> dict[str, Requirement]:
         except FileNotFoundError:
             continue
         for found in _REQUIREMENT.finditer(text):
-            sentence = found.group(2)
+            sentence = " ".join(found.group(2).split())
             keyword = "MUST" if re.search(r"\bMUST\b", sentence) else "SHOULD"
             requirements[found.group(1)] = Requirement(found.group(1), keyword, sentence)
     return requirements

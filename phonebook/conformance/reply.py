@@ -228,7 +228,7 @@ def _check_code(reply: Reply, wrong: "_Wrong") -> None:
         or len(reply.entries) > NEAREST_ENTRIES
     ):
         wrong("M-15", "251 bears at most 5 entries, left=0 and their number")
-    if code in ("210", "250", "251", "350") and not reply.entries:
+    if code in ("210", "251", "350") and not reply.entries:
         wrong("R-1", f"{code} bears no entry")
     if code not in ("210", "250", "251", "350") and reply.entries:
         wrong("R-1", f"{code} bears entries")

@@ -60,13 +60,16 @@ class Conversation(Protocol):
         self._reader = LineReader()
         self._lines: deque[bytes] = deque()
         self._paused = False  # the peer does not read
-        self._ending = False  # nothing more will be read: what waits is answered, then we close
-        self._lingering_since: float | None = None
+        self._ending = False  # nothing more is read: what waits is answered, then we close
+        self._peer_ended = False
+        self._closing = False  # all is answered; what still comes is thrown away
+        self._lingering_since: float | None = None  # our half is closed
         self._lingered = 0  # octets
         self._opened = self._active = clock.seconds()
         self._line_began: float | None = None
         self._handshaken = not tls
         self._turn = False  # the next batch is due
+        self._gone = False
 
     def connectionMade(self) -> None:
         """Send small replies at once, and hear when the peer does not take them."""
@@ -83,7 +86,7 @@ class Conversation(Protocol):
 
     def dataReceived(self, octets: bytes) -> None:
         """Take octets, divided however they are."""
-        if self._lingering_since is not None:
+        if self._closing:
             self._lingered += len(octets)
             if self._lingered >= LINGER_OCTETS:
                 self.transport.abortConnection()
@@ -99,7 +102,6 @@ class Conversation(Protocol):
 
     def _answer(self) -> None:
         """Answer what waits, a batch at a time, in one write."""
-        self._turn = False
         replies: list[bytes] = []
         size = 0
         while self._lines and not self._paused:
@@ -111,20 +113,31 @@ class Conversation(Protocol):
             if closes:
                 self._lines.clear()
                 self._write(replies)
-                return self._linger()
+                return self._close()
         done = not self._lines
         if done and self._reader.too_long and not self._paused:
             replies.append(render(Code.LINE_TOO_LONG))
             self._write(replies)
-            return self._linger()
+            return self._close()
         self._write(replies)
-        if not done:
+        if done and self._ending:
+            self._close()
+        elif done:
+            self._read_on()
+        else:
             self.transport.pauseProducing()
             if not self._paused and not self._turn:  # others are served between two batches
                 self._turn = True
-                self._clock.callLater(0, self._answer)
-        elif self._ending:
-            self._close()
+                self._clock.callLater(0, self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._turn = False
+        if not self._closing and not self._gone:
+            self._answer()
+
+    def _read_on(self) -> None:
+        if not self._paused and not self._ending:
+            self.transport.resumeProducing()
 
     def _write(self, replies: list[bytes]) -> None:
         if replies:
@@ -139,10 +152,8 @@ class Conversation(Protocol):
     def resumeProducing(self) -> None:
         """Hear that it took them."""
         self._paused = False
-        if self._lingering_since is None:
+        if not self._closing and not self._turn:
             self._answer()
-        if not self._lines:
-            self.transport.resumeProducing()
 
     def stopProducing(self) -> None:
         """Hear that the connection is gone."""
@@ -150,32 +161,31 @@ class Conversation(Protocol):
 
     def readConnectionLost(self) -> None:
         """Answer all complete lines after the peer's half-close, then close (T-5)."""
-        if self._lingering_since is not None:
-            self.transport.abortConnection()
-            return
-        self.finish()
+        self._peer_ended = True
+        if self._closing:
+            self.transport.loseConnection()
+        else:
+            self.finish()
 
     def writeConnectionLost(self) -> None:
-        """Need nothing here: the end of our own half is our doing."""
+        """Begin to linger: all replies are sent, and our end."""
+        self._lingering_since = self._clock.seconds()
 
     def finish(self) -> None:
         """Answer what was asked, then close: the peer's half-close, or the server stops."""
         if not self._ending:
             self._ending = True
-            self._answer()
+            if not self._closing and not self._turn:
+                self._answer()
 
     def _close(self) -> None:
-        if self._lingering_since is None:
-            self._linger()
-
-    def _linger(self) -> None:
         """Send what is due and our end, and read on for a while: no reset eats it (T-6)."""
-        self._lingering_since = self._clock.seconds()
+        self._closing = True
         self.transport.unregisterProducer()
-        self.transport.resumeProducing()
-        if self._tls or self._ending:
+        if self._tls or self._peer_ended:
             self.transport.loseConnection()
         else:
+            self.transport.resumeProducing()
             self.transport.loseWriteConnection()
 
     def watch(self) -> None:
@@ -197,6 +207,6 @@ class Conversation(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Forget the connection."""
+        self._gone = True
         self._lines.clear()
-        self._ending = True
         self._keeper.closed(self)

@@ -89,7 +89,8 @@ def _run(args: Namespace) -> int:
     from phonebook.cli import output
     from phonebook.client import answer, blocking
 
-    query = " ".join(args.query)
+    # The octets that were typed, which are UTF-8 even where the locale says ASCII.
+    query = os.fsencode(" ".join(args.query)).decode("utf-8", "surrogateescape")
     wire: list[str] = []
     common = {
         "server": args.server,

@@ -1,5 +1,6 @@
 """What a run showed, as text, as JSON or as JUnit's XML."""
 
+import difflib
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -43,12 +44,13 @@ def text(verdicts: list[Verdict], results: list[Result]) -> Iterator[str]:
 
 def diff(failure: Failure, indent: str) -> Iterator[str]:
     """Yield the expected octets and the seen ones, line by line."""
-    expected, seen = failure.expected.split("\n"), failure.seen.split("\n")
-    for line in expected if failure.expected else ():
-        yield f"{indent}{' ' if line in seen else '-'} {line}"
-    for line in seen if failure.seen else ():
-        if line not in expected:
-            yield f"{indent}+ {line}"
+    expected = failure.expected.split("\n") if failure.expected else []
+    seen = failure.seen.split("\n") if failure.seen else []
+    if expected and len(seen) > len(expected) + 2:  # a code expected, a whole reply seen
+        lines = [*(f"- {line}" for line in expected), *(f"+ {line}" for line in seen)]
+    else:
+        lines = [line for line in difflib.ndiff(expected, seen) if not line.startswith("?")]
+    yield from (indent + line for line in lines)
 
 
 def as_json(verdicts: list[Verdict], results: list[Result]) -> str:

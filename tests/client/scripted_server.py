@@ -97,13 +97,14 @@ def found(request: bytes, *names: str, code: int = 250, more: str = "") -> bytes
         f"id: {name.lower().replace(' ', '-')}\r\nkind: person\r\nname: {name}\r\n{more}"
         for name in names
     )
-    status = f"{code} {tag(request).decode()} matched={len(names)} left=0 at=a1 Found\r\n"
+    mark = tag(request).decode(errors="replace")
+    status = f"{code} {mark} matched={len(names)} left=0 at=a1 Found\r\n"
     return f"{status}{blocks}.\r\n".encode()
 
 
 def status(request: bytes, code: int, rest: str = "") -> bytes:
     """Return a reply without entries."""
-    return f"{code} {tag(request).decode()} {rest}".rstrip().encode() + b"\r\n.\r\n"
+    return f"{code} {tag(request).decode(errors='replace')} {rest}".rstrip().encode() + b"\r\n.\r\n"
 
 
 def certificate(directory, name: str) -> tuple[ssl.SSLContext, str]:

@@ -25,12 +25,17 @@ def run(arguments: argparse.Namespace) -> int:
 
     loaded = load(arguments.dir)
 
+    def escaped(text: str) -> str:
+        return printable(text).replace("%", "%25")
+
     def shown(problem: Problem) -> str:
         if arguments.format == "text":
             return str(problem)
         where = problem.where
-        place = f"file={where.file},line={where.line},col={where.column}"
-        return f"::{problem.severity} {place}::{printable(problem.sentence)} [{problem.code}]"
+        file = escaped(where.file).replace(":", "%3A").replace(",", "%2C")
+        place = f"file={file},line={where.line},col={where.column}"
+        sentence = escaped(problem.sentence)
+        return f"::{problem.severity} {place}::{sentence} [{problem.code}]"
 
     if arguments.format == "json":
         text = json.dumps(
@@ -54,8 +59,13 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.flush()
     if loaded.directory is not None:
         if arguments.format == "text":
-            count = len(loaded.directory.entries)
-            print(f"{count} entries, {len(loaded.problems)} warnings", file=sys.stderr)
+            entries = _counted(len(loaded.directory.entries), "entry", "entries")
+            warnings = _counted(len(loaded.problems), "warning", "warnings")
+            print(f"{entries}, {warnings}", file=sys.stderr)
         return 0
     gone = all(each.code in ("missing", "unreadable") for each in loaded.problems)
     return 4 if gone else 1
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"

@@ -14,11 +14,16 @@ _QUESTIONS = (
     ("one entry by its exact id", "ENTRY fields=name,title ada-byron"),
     ("what can this server do?", "HELP"),
 )
+_EPILOG = """\
+example:
+  phonebook demo --once
+"""
 _START_TIME = 20.0  # seconds
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `demo` takes."""
+    parser.epilog = _EPILOG
     parser.add_argument("--once", action="store_true", help="stop after the lookups")
 
 
@@ -44,6 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.once:
             return 0
         print("Ctrl-C stops the server.", flush=True)
+        sys.stderr.writelines(server.stderr)  # what it says from now on, such as reloads
         return server.wait()
     except KeyboardInterrupt:
         return 130

@@ -39,4 +39,4 @@ class Address(NamedTuple):
     def __str__(self) -> str:
         """Return the address as `parse` reads it."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == PORT else f"{host}:{self.port}"
+        return f"{host}:{self.port}"

@@ -134,7 +134,8 @@ def _addresses(host: str, family: int, deadline: float) -> list[str]:
     if not results:
         raise NoAnswer(f"The address of {host} could not be found in time.")
     if not results[0]:
-        raise NoAnswer(f"There is no address for {host}: is the name right?")
+        version = {socket.AF_INET: "IPv4 ", socket.AF_INET6: "IPv6 "}.get(family, "")
+        raise NoAnswer(f"There is no {version}address for {host}: is the name right?")
     return results[0]
 
 

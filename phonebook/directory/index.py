@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from phonebook.directory.entry import Directory, Entry
+from phonebook.directory.fields import LINKS
 from phonebook.directory.names import Name, read_name
 from phonebook.directory.numbers import Dialling, Number, read_number
 from phonebook.directory.query import Term
@@ -44,6 +45,39 @@ class _Phone:
     keys: frozenset[str]
 
 
+class _Words:
+    """Spellings, and the entries that have them."""
+
+    def __init__(self) -> None:
+        self._classes: dict[str, dict[int, int]] = {}  # spelling -> entry -> least class
+        self._sorted: list[str] = []
+
+    def add(self, line: _Line, position: int) -> None:
+        for word, rank in zip(line.words, line.classes, strict=True):
+            for spelling in word:
+                known = self._classes.setdefault(spelling, {})
+                known[position] = min(rank, known.get(position, rank))
+
+    def close(self) -> None:
+        """Make ready to be matched: all lines are added."""
+        self._sorted = sorted(self._classes)
+
+    def match(self, word: str, whole: bool) -> dict[int, int]:
+        """Return the class of a word on each entry that has it, or a word beginning with it."""
+        found = dict(self._classes.get(word, {}))
+        if whole:
+            return found
+        start = bisect_left(self._sorted, word)
+        end = bisect_left(self._sorted, word + _LAST, start)
+        for spelling in self._sorted[start:end]:
+            if spelling != word:
+                for position, rank in self._classes[spelling].items():
+                    rank += _BEGINNING
+                    if rank < found.get(position, _BEGINNING * 2):
+                        found[position] = rank
+        return found
+
+
 class Index:
     """The entries of a projected directory in the order of equal rank, ready to be matched."""
 
@@ -59,24 +93,23 @@ class Index:
         self._lines = [_read_lines(name, entry) for name, entry in named]
         self._phones = [self._read_phones(entry) for entry in self.entries]
         self._kinds: dict[str, list[int]] = {kind: [] for kind in _KINDS}
-        self._classes: dict[str, dict[int, int]] = {}  # spelling -> entry -> least class
+        self._words = _Words()
+        self._links = _Words()  # tried only where a link's field is named (M-8)
         self._keys: dict[str, set[int]] = {}
         self._digits: dict[str, set[int]] = {}
         endings: set[tuple[str, int]] = set()  # the digits of keys, last first
         for position, entry in enumerate(self.entries):
             self._kinds[entry.kind].append(position)
             for line in self._lines[position]:
-                for word, rank in zip(line.words, line.classes, strict=True):
-                    for spelling in word:
-                        known = self._classes.setdefault(spelling, {})
-                        known[position] = min(rank, known.get(position, rank))
+                (self._links if _is_link(line.field) else self._words).add(line, position)
             for phone in self._phones[position]:
                 self._digits.setdefault(phone.number.digits, set()).add(position)
                 for key in phone.keys:
                     self._keys.setdefault(key, set()).add(position)
                     if digits := _ending_digits(key):
                         endings.add((digits[::-1], position))
-        self._vocabulary = sorted(self._classes)
+        self._words.close()
+        self._links.close()
         self._endings = sorted(endings)
 
     def _read_phones(self, entry: Entry) -> tuple[_Phone, ...]:
@@ -115,33 +148,19 @@ class Index:
             matching = (kind for kind in _KINDS if _matches_kind(term, kind))
             return {position: 0 for kind in matching for position in self._kinds[kind]}
         if len(term.words) == 1 and not term.field:
-            return self._match_word(term.words[0], term.whole)
+            return self._words.match(term.words[0], term.whole)
         first_whole = term.whole or len(term.words) > 1
+        words = self._links if _is_link(term.field) else self._words
         found = {}
-        for position in self._match_word(term.words[0], first_whole):
+        for position in words.match(term.words[0], first_whole):
             ranks = [
                 rank
                 for line in self._lines[position]
-                if _is_named(term.field, line.field)
+                if _is_named(term.field, line.field) and (term.field or not _is_link(line.field))
                 for rank in _match_line(term, line)
             ]
             if ranks:
                 found[position] = min(ranks)
-        return found
-
-    def _match_word(self, word: str, whole: bool) -> dict[int, int]:
-        """Return the class of one word on each entry that has it in any field."""
-        found = dict(self._classes.get(word, {}))
-        if whole:
-            return found
-        start = bisect_left(self._vocabulary, word)
-        end = bisect_left(self._vocabulary, word + _LAST, start)
-        for spelling in self._vocabulary[start:end]:
-            if spelling != word:
-                for position, rank in self._classes[spelling].items():
-                    rank += _BEGINNING
-                    if rank < found.get(position, _BEGINNING * 2):
-                        found[position] = rank
         return found
 
     def _match_number(self, term: Term, number: Number) -> dict[int, int]:
@@ -205,6 +224,10 @@ def _name_line(name: Name, entry: Entry) -> _Line:
         words[0] = (*words[0], name.initials)
     classes = (0 if name.start <= place < name.end else 1 for place in range(len(words)))
     return _Line("name", tuple(words), tuple(classes))
+
+
+def _is_link(field: str) -> bool:
+    return field.partition(".")[0] in LINKS
 
 
 def _is_named(asked: str, field: str) -> bool:

@@ -11,7 +11,6 @@ from twisted.internet.protocol import Factory, Protocol, ServerFactory
 
 from phonebook.server.state import MAX_CONNECTIONS, State
 from phonebook.server.tcp import Conversation
-from phonebook.wire.codes import IDLE_TIME
 
 if TYPE_CHECKING:
     from twisted.internet.ssl import CertificateOptions
@@ -54,9 +53,10 @@ class Door(ServerFactory):
         now = self.clock.seconds()
         for each in list(self.conversations):
             each.watch()
-        idle = min(self.state.snapshot.terms.idle_time, IDLE_TIME)
+        terms = self.state.snapshot.terms
+        limit = min(terms.idle_time, terms.connection_time)
         for waiting in list(self.waiting):
-            if now - waiting.opened >= idle:
+            if now - waiting.opened >= limit:
                 waiting.transport.abortConnection()
         self.clock.callLater(WATCH_INTERVAL, self._watch)
 
@@ -88,11 +88,11 @@ class FirstOctet(Protocol):
         door, transport = self._door, self.transport
         protocol: Protocol
         if octets[0] != _TLS_HANDSHAKE:
-            protocol = Conversation(door.state, door.clock, door, tls=False)
+            protocol = self._conversation(tls=False)
         elif door.tls is not None:
             from twisted.protocols.tls import TLSMemoryBIOFactory
 
-            inner = Factory.forProtocol(lambda: Conversation(door.state, door.clock, door, True))
+            inner = Factory.forProtocol(lambda: self._conversation(tls=True))
             inner.noisy = False
             protocol = TLSMemoryBIOFactory(door.tls, False, inner).buildProtocol(self._address)
         else:
@@ -102,6 +102,10 @@ class FirstOctet(Protocol):
         transport.protocol = protocol  # type: ignore[attr-defined]
         protocol.makeConnection(transport)  # type: ignore[no-untyped-call]
         protocol.dataReceived(octets)
+
+    def _conversation(self, tls: bool) -> Conversation:
+        door = self._door
+        return Conversation(door.state, door.clock, door, tls, self.opened)
 
     def connectionLost(self, reason: object = None) -> None:
         """Stop waiting."""

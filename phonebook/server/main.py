@@ -24,6 +24,7 @@ from phonebook.server.sockets import bind
 from phonebook.server.state import State
 from phonebook.server.udp import DatagramPort
 from phonebook.service.snapshot import Terms
+from phonebook.wire import ALPN
 
 if TYPE_CHECKING:
     from twisted.internet.ssl import CertificateOptions
@@ -32,6 +33,7 @@ log = logging.getLogger("phonebook.server")
 
 STOP_TIME = 3.0  # seconds for what was asked, once the server is told to stop
 _STOP_POLL = 0.02  # seconds
+_LAST_LOOK = 0.05  # seconds in which what has arrived is still read
 
 
 class TlsError(Exception):
@@ -100,8 +102,8 @@ def _run(
         for each in datagrams:
             each.doRead()  # what was asked before
             reactor.removeReader(each)
-        door.finish()
-        wait(reactor.seconds() + STOP_TIME)
+        reactor.callLater(_LAST_LOOK, door.finish)
+        reactor.callLater(_LAST_LOOK, wait, reactor.seconds() + STOP_TIME)
 
     def wait(deadline: float) -> None:
         if door.conversations and reactor.seconds() < deadline:
@@ -118,8 +120,10 @@ def _run(
     def act(number: int) -> None:
         if number == signal.SIGHUP:
             reloader.reload()
-        else:
+        elif streams or datagrams:  # once: a second signal changes nothing
             stop()
+            streams.clear()
+            datagrams.clear()
 
     reactor.callWhenRunning(announce)
     reactor.run()
@@ -174,11 +178,13 @@ def _tls(options: Options) -> "CertificateOptions | None":
             crypto.X509.from_cryptography(each)
             for each in x509.load_pem_x509_certificates(chain_text)
         ]
-        return CertificateOptions(
+        offered = CertificateOptions(
             privateKey=crypto.load_privatekey(crypto.FILETYPE_PEM, key_text),
             certificate=first,
             extraCertChain=chain,
             raiseMinimumTo=TLSVersion.TLSv1_2,
-            acceptableProtocols=[b"phonebook/1"],
+            acceptableProtocols=[ALPN],
         )
-    raise TlsError(f"{options.tls_cert}, {key_path}: these are no PEM certificate and key")
+        offered.getContext()  # which finds a key of another certificate
+        return offered
+    raise TlsError(f"{options.tls_cert}, {key_path}: these are no PEM certificate and its key")

@@ -29,9 +29,6 @@ def bind(hosts: list[str], port: int, *, tcp: bool, udp: bool) -> list[socket.so
         except OSError as error:
             for each in bound:
                 each.close()
-            if error.errno == errno.EAFNOSUPPORT and not hosts and len(addresses) > 1:
-                addresses = addresses[:1]  # a system without IPv6
-                continue
             if port == 0 and error.errno == errno.EADDRINUSE:
                 continue
             raise BindError(_sentence(error, host, chosen)) from error
@@ -40,7 +37,8 @@ def bind(hosts: list[str], port: int, *, tcp: bool, udp: bool) -> list[socket.so
 
 def _resolve(hosts: list[str]) -> list[tuple[socket.AddressFamily, str]]:
     if not hosts:
-        return [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")]
+        everywhere = [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")]
+        return everywhere if _has_ipv6() else everywhere[:1]
     addresses = []
     for host in hosts:
         try:
@@ -49,6 +47,14 @@ def _resolve(hosts: list[str]) -> list[tuple[socket.AddressFamily, str]]:
             raise BindError(f"--host {host}: no such address here ({error})") from None
         addresses += [(family, str(address[0])) for family, _, _, _, address in found]
     return list(dict.fromkeys(addresses))
+
+
+def _has_ipv6() -> bool:
+    try:
+        socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).close()
+    except OSError:
+        return False
+    return True
 
 
 def _bind_one(family: socket.AddressFamily, kind: int, host: str, port: int) -> socket.socket:

@@ -54,8 +54,10 @@ class Conversation(Protocol):
 
     transport: Transport
 
-    def __init__(self, state: State, clock: IReactorTime, keeper: Keeper, tls: bool) -> None:
-        """Share the state; the clock is the reactor's, or a test's."""
+    def __init__(
+        self, state: State, clock: IReactorTime, keeper: Keeper, tls: bool, opened: float
+    ) -> None:
+        """Share the state; the clock is the reactor's, or a test's, and `opened` is by it."""
         self._state, self._clock, self._keeper, self._tls = state, clock, keeper, tls
         self._reader = LineReader()
         self._lines: deque[bytes] = deque()
@@ -65,7 +67,7 @@ class Conversation(Protocol):
         self._closing = False  # all is answered; what still comes is thrown away
         self._lingering_since: float | None = None  # our half is closed
         self._lingered = 0  # octets
-        self._opened = self._active = clock.seconds()
+        self._opened, self._active = opened, clock.seconds()
         self._line_began: float | None = None
         self._handshaken = not tls
         self._turn = False  # the next batch is due
@@ -192,18 +194,19 @@ class Conversation(Protocol):
         """Close if a time has run out (T-8 to T-10, L-4); the keeper calls every second or so."""
         now = self._clock.seconds()
         terms = self._state.snapshot.terms
+        reading = not (self._paused or self._lines or self._ending or self._closing)
         if self._lingering_since is not None:
-            if now - self._lingering_since >= LINGER_TIME:
-                self.transport.abortConnection()
+            since, limit = self._lingering_since, LINGER_TIME
         elif not self._handshaken:
-            if now - self._opened >= HANDSHAKE_TIME:
-                self.transport.abortConnection()
-        elif self._line_began is not None and now - self._line_began >= terms.request_time:
+            since, limit = self._opened, HANDSHAKE_TIME
+        elif self._line_began is not None and reading:
+            since, limit = self._line_began, terms.request_time
+        else:  # nothing is asked, or the peer does not take its replies
+            since, limit = self._active, terms.idle_time
+        if now - since >= limit:
             self.transport.abortConnection()
         elif now - self._opened >= terms.connection_time:
             self.finish()
-        elif self._line_began is None and now - self._active >= terms.idle_time:
-            self.transport.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Forget the connection."""

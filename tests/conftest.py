@@ -1,0 +1,6 @@
+"""What several tests read by name stands beside this file: documents.py, servers.py."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ssl import SSLContext, SSLSocket
 
 NEXT_ADDRESS = 0.3  # seconds that a connection may take before the next address is tried too
-FAMILIES = {0: socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
+FAMILIES: dict[int, int] = {0: socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
 
 
 def lookup(
@@ -134,7 +134,7 @@ def _addresses(host: str, family: int, deadline: float) -> list[str]:
     if not results:
         raise NoAnswer(f"The address of {host} could not be found in time.")
     if not results[0]:
-        version = {socket.AF_INET: "IPv4 ", socket.AF_INET6: "IPv6 "}.get(family, "")
+        version = {int(socket.AF_INET): "IPv4 ", int(socket.AF_INET6): "IPv6 "}.get(family, "")
         raise NoAnswer(f"There is no {version}address for {host}: is the name right?")
     return results[0]
 

@@ -4,13 +4,13 @@ import re
 import ssl
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from phonebook.conformance.cases import Case, Requirement, Untestable, octets_of
-from phonebook.conformance.reply import Failure, Reply, read_reply, visible_lines
+from phonebook.conformance.reply import Failure, Reply, read_reply, reply_end, visible_lines
 from phonebook.conformance.wire import Address, Datagrams, NotTried, Stream
 
 PADDED = 1_200  # octets: what a client pads its datagram to
@@ -19,6 +19,8 @@ CLOSING = 3.5  # seconds within which a stream ends that is being closed
 MARGIN = 1.0  # seconds that a timer may be late
 LONGEST_WAIT = 5.0  # seconds that a case waits for an announced time
 SIDE_BY_SIDE = 16  # cases
+IN_VAIN = 12  # replies that never came, after which the suite waits for less long
+IMPATIENT = 1.0  # seconds
 MOST_ENTRIES = 32  # in a reply
 ALPN = ["phonebook/1"]
 CLOSING_CODES = ("500", "501", "502")
@@ -37,6 +39,11 @@ class Server:
     address: Address
     fields: dict[str, list[str]] = field(default_factory=dict)
     answers: frozenset[str] = frozenset()
+    unanswered: int = 0
+
+    def patience(self) -> float:
+        """Return for how many seconds to wait for a reply: less after many in vain."""
+        return self.address.timeout if self.unanswered < IN_VAIN else IMPATIENT
 
     def offers(self, name: str) -> bool:
         """Tell whether the server announces a transport or a capability."""
@@ -111,7 +118,7 @@ def ask_help(address: Address, transports: Iterable[str]) -> Server:
 def _help_over_udp(address: Address) -> bytes:
     datagrams = Datagrams(address)
     try:
-        return datagrams.exchange(_padded(b"HELP #help", PADDED))
+        return datagrams.exchange(_padded(b"HELP #help", PADDED), address.timeout)
     finally:
         datagrams.close()
 
@@ -125,7 +132,6 @@ def run(
     cases: Iterable[Case],
     transports: frozenset[str],
     profile: str = "core",
-    seen: Callable[[Result], None] | None = None,
 ) -> list[Result]:
     """Run the cases of a profile over the transports, side by side; results in the cases' order."""
     jobs = []
@@ -136,11 +142,7 @@ def run(
                 wanted = ["tcp"] if {"tcp", "udp"} <= transports else []
             for transport in wanted:
                 jobs.append(pool.submit(_run_one, server, case, transport, profile))
-    results = [job.result() for job in jobs]
-    if seen is not None:
-        for result in results:
-            seen(result)
-    return results
+    return [job.result() for job in jobs]
 
 
 def _run_one(server: Server, case: Case, transport: str, profile: str) -> Result:
@@ -368,6 +370,7 @@ class _Play:
     def expect_silence(self, *ids: str) -> None:
         if self.transport == "udp":
             started = time.monotonic()
+            self.fresh_socket()
             self.datagrams.send(self.datagram)
             sent, self.datagram = self.datagram, b""
             if not _help_over_udp(self.server.address):
@@ -474,13 +477,17 @@ class _Play:
         """Return the next reply, after its checks against sections 4 and 7."""
         if self.transport == "udp":
             if self.datagram:
-                octets = self.datagrams.exchange(self.datagram)
+                self.fresh_socket()
+                octets = self.datagrams.exchange(self.datagram, self.server.patience())
                 self.asked, self.datagram = len(self.datagram), b""
             else:
                 octets = self.datagrams.receive(self.server.address.timeout)
             self.check_source()
         else:
+            self.stream.timeout = self.server.patience()
             octets = self.stream.reply()
+        if not reply_end(octets) and not (self._stream and self._stream.ended):
+            self.server.unanswered += 1
         if not octets:
             raise self.broken("No reply came", "a reply", "nothing")
         reply = self.reply = read_reply(octets)
@@ -502,6 +509,12 @@ class _Play:
         if reply.code == "251" and not self.server.offers("near"):
             self.fail("M-15", "251 from a server without near", "252", visible_lines(octets))
         return reply
+
+    def fresh_socket(self) -> None:
+        """Use another socket for each request: a late second reply is not taken for the next."""
+        if self._datagrams is not None and not self.case.source_port:
+            self._datagrams.close()
+            self._datagrams = None
 
     def fail(self, requirement: str, sentence: str, expected: str, seen: str) -> None:
         self.failures.append(Failure((requirement,), sentence, expected, seen))

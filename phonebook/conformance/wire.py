@@ -109,7 +109,7 @@ class Stream:
 class Datagrams:
     """A UDP socket of its own, not connected, so that it sees where a reply comes from."""
 
-    RESEND_AFTER = (1.0, 1.5, 2.5)  # seconds
+    RESEND_AFTER = (0.2, 0.3, 0.5)  # of the time that there is
 
     def __init__(self, address: Address, source_port: int = 0) -> None:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_DGRAM)[0]
@@ -149,11 +149,11 @@ class Datagrams:
             self.strangers.append(f"{source[0]} port {source[1]}")
         return b""
 
-    def exchange(self, octets: bytes) -> bytes:
+    def exchange(self, octets: bytes, timeout: float) -> bytes:
         """Return the reply to a datagram, which is sent again when none comes."""
-        for seconds in self.RESEND_AFTER:
+        for share in self.RESEND_AFTER:
             self.send(octets)
-            answer = self.receive(seconds)
+            answer = self.receive(share * timeout)
             if answer or self.strangers:
                 return answer
         return b""

@@ -70,7 +70,8 @@ def parse_reply(octets: bytes) -> Reply:
     blocks: list[list[tuple[str, str]]] = []
     between = True  # the next line begins an entry
     for line in lines:
-        if len(line) > MAX_REPLY_LINE:
+        size = len(line) if line.isascii() else len(line.encode())
+        if size > MAX_REPLY_LINE:
             raise ReplyError("a line is too long", offset=offset)
         if not line and not between:
             between = True
@@ -83,7 +84,7 @@ def parse_reply(octets: bytes) -> Reply:
             between = False
         else:
             blocks[-1].append((match["field"], match["value"]))
-        offset += len(line.encode()) + 2
+        offset += size + 2
     if blocks and between:
         raise ReplyError("a blank line stands behind the last entry", offset=offset)
     parameters = dict(each.split("=") for each in status["parameters"].split() if each != PROTOCOL)

@@ -1,0 +1,531 @@
+"""The situations that a client is brought into: what the server does, and what must come of it.
+
+A good answer holds Ada Byron, whose number is 4711. Whatever is forged, cut or broken holds Mallory,
+who must not be seen.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from phonebook.conformance.stage import HOME, Close, Notes, Part, Play, Request, Stranger
+
+FOUND, NOTHING, WRONG_USE, NO_ANSWER = 0, 1, 2, 3
+FOREVER = 60.0  # seconds: longer than any client runs
+MOST_TAKEN = 8_388_608  # octets of an endless reply that a client may take: what buffers hold
+MOST_SERVERS = 8  # X-3
+LONGEST_LINE = 2_048  # C-8
+LONGEST_REPLY = 270_336  # C-8
+LONGEST_VALUE = 1_000
+HALF_A_REFUSAL = 0.2  # seconds for a request that had left before the refusal came
+
+ADA = ("id: ada-byron", "kind: person", "name: Ada Byron", "phone: 4711")
+MALLORY = ("id: mallory", "kind: person", "name: Mallory Forged", "phone: 6660")
+SEEN = (b"Ada Byron", b"4711")
+UNSEEN = (b"Mallory", b"6660")
+
+Check = Callable[[Notes], Iterable[tuple[str, str]]]
+"""Yields a requirement and how it was broken."""
+
+
+def _nothing(_: Notes) -> Iterator[tuple[str, str]]:
+    yield from ()
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What a client meets, and what it must make of that."""
+
+    id: str
+    tries: tuple[str, ...]
+    """The requirements; a wrong end is a breach of the first one."""
+    about: str
+    udp: Play
+    tcp: Play
+    exits: tuple[int, ...]
+    has: tuple[bytes, ...] = ()
+    lacks: tuple[bytes, ...] = UNSEEN
+    check: Check = _nothing
+    hosts: tuple[str, ...] = (HOME,)
+    udp_open: bool = True
+    tls: bool = False
+    trust: bool = False
+    """Whether the client is told, by SSL_CERT_FILE, to trust the server's certificate."""
+    arguments: tuple[str, ...] = ()
+    query: str | None = None
+
+
+def reply(
+    request: Request,
+    status: str = "250",
+    parameters: str = "matched=1 left=0 at=c0ffee",
+    text: str = "Found",
+    entries: tuple[tuple[str, ...], ...] = (ADA,),
+    *,
+    tag: str | None = None,
+    end: str = "\r\n",
+) -> bytes:
+    """Return a reply to a request, with what is to be wrong in it."""
+    tag = request.tag if tag is None else tag
+    first = " ".join(part for part in (status, tag and f"#{tag}", parameters, text) if part)
+    lines = [first]
+    for number, entry in enumerate(entries):
+        lines += ([""] if number else []) + list(entry)
+    return "".join(f"{line}{end}" for line in [*lines, "."]).encode("utf-8", "surrogateescape")
+
+
+def refusal(request: Request, status: str, parameters: str = "", text: str = "No") -> bytes:
+    """Return a reply without entries."""
+    return reply(request, status, parameters, text, ())
+
+
+# plays
+
+
+def silent(_: Request) -> Iterator[Part]:
+    """Say nothing."""
+    yield FOREVER
+
+
+def good(request: Request) -> Iterator[Part]:
+    """Answer as a good server does."""
+    yield reply(request)
+
+
+def turn(request: Request) -> Iterator[Part]:
+    """Answer a datagram with "use TCP"."""
+    yield refusal(request, "321", text="Use TCP")
+
+
+def says(make: Callable[[Request], bytes]) -> Play:
+    """Answer with what `make` returns, and stay."""
+    return lambda request: [make(request)]
+
+
+def ends(make: Callable[[Request], bytes]) -> Play:
+    """Answer with what `make` returns, and close."""
+    return lambda request: [make(request), Close()]
+
+
+def first(*parts: Callable[[Request], Part]) -> Play:
+    """Answer each datagram with these, a moment apart, then with the good reply."""
+
+    def play(request: Request) -> Iterator[Part]:
+        for part in parts:
+            yield part(request)
+            yield 0.03
+        yield reply(request)
+
+    return play
+
+
+def forged(request: Request, tag: str | None = None) -> bytes:
+    """Return the reply that must not be believed."""
+    return reply(request, entries=(MALLORY,), tag=tag)
+
+
+def _each_octet(request: Request) -> Iterator[Part]:
+    for octet in reply(request):
+        yield bytes([octet])
+        yield 0.004
+
+
+def _trickle(request: Request) -> Iterator[Part]:
+    for octet in forged(request)[:-3] * 99:
+        yield bytes([octet])
+        yield 0.3
+
+
+def _endless(head: Callable[[Request], bytes], more: bytes) -> Play:
+    def play(request: Request) -> Iterator[Part]:
+        yield head(request)
+        for _ in range(2 * MOST_TAKEN // len(more)):
+            yield more
+
+    return play
+
+
+def _heads(request: Request) -> bytes:
+    return reply(request, entries=(MALLORY,))[:-3]
+
+
+def _gives_up(notes: Notes) -> Iterator[tuple[str, str]]:
+    if notes.taken > MOST_TAKEN:
+        yield "C-8", f"The client took {notes.taken:,} octets of a reply without end"
+
+
+def _too_long_line(request: Request) -> bytes:
+    return reply(request, entries=((*MALLORY, "note: " + "m" * LONGEST_LINE),))
+
+
+def _too_long_reply(request: Request) -> bytes:
+    lines = LONGEST_REPLY // LONGEST_VALUE + 1
+    return reply(request, entries=((*MALLORY, *["note: " + "m" * LONGEST_VALUE] * lines),))
+
+
+def _fits(request: Request) -> Iterator[Part]:
+    if b"limit=2" in request.line:
+        yield reply(request, parameters="matched=3 left=1 at=c0ffee")
+    else:
+        yield refusal(request, "320", "octets=2000 fits=2", "Too long")
+
+
+# checks
+
+
+def _not_again(requirement: str) -> Check:
+    def check(notes: Notes) -> Iterator[tuple[str, str]]:
+        began = notes.requests[0].seconds if notes.requests else 0.0
+        late = [each for each in notes.requests if each.seconds > began + HALF_A_REFUSAL]
+        if late:
+            after = late[0].seconds - began
+            yield requirement, f"The client asked again {after:.1f} s after a refusal with retry=30"
+
+    return check
+
+
+def _tries_tcp(notes: Notes) -> Iterator[tuple[str, str]]:
+    if not notes.connections:
+        yield "K-6", "The client did not try TCP before it gave up"
+
+
+def _silence(notes: Notes) -> Iterator[tuple[str, str]]:
+    yield from _tries_tcp(notes)
+    times = [each.seconds for each in notes.requests if each.transport == "udp"]
+    if len(times) > 1 and times[1] - times[0] < 0.75:
+        yield "K-4", f"The client sent again after {times[1] - times[0]:.2f} s, before 1 s"
+
+
+def _unsent(requirement: str) -> Check:
+    def check(notes: Notes) -> Iterator[tuple[str, str]]:
+        if notes.requests:
+            yield requirement, "The client sent what it must refuse"
+
+    return check
+
+
+def _only_tls(requirement: str) -> Check:
+    def check(notes: Notes) -> Iterator[tuple[str, str]]:
+        plain = [each for each in notes.requests if each.transport in ("udp", "tcp")]
+        if plain:
+            how = plain[0].transport.upper()
+            yield requirement, f"The client, set to TLS, asked {plain[0].host} over plain {how}"
+
+    return check
+
+
+def _unasked(requirement: str, host: str, *, tls: bool = False) -> Check:
+    def check(notes: Notes) -> Iterator[tuple[str, str]]:
+        plain = [each for each in notes.requests if each.host == host]
+        if tls:
+            plain = [each for each in plain if each.transport in ("udp", "tcp")]
+        if plain:
+            how = " without TLS" if tls else ""
+            yield requirement, f"The client asked {host}{how}, which it must not"
+        if notes.trap:
+            yield requirement, "The client asked at a port that it must not ask at"
+
+    return check
+
+
+def _walk(notes: Notes) -> Iterator[tuple[str, str]]:
+    """Check what holds in every referral (X-3)."""
+    asked: dict[tuple[str, int, str], set[str]] = {}
+    for each in notes.requests:
+        if each.transport != "hello":
+            asked.setdefault((each.host, each.port, each.transport), set()).add(each.tag)
+    for (host, port, transport), tags in asked.items():
+        if len(tags) > 1:
+            yield "X-3", f"The client asked {host}:{port} over {transport} {len(tags)} times"
+    if len({host for host, *_ in asked}) > MOST_SERVERS:
+        yield "X-3", f"The client asked more than {MOST_SERVERS} servers for one question"
+    lines = {each.untagged for each in notes.requests if each.transport != "hello"}
+    if len(lines) > 1:
+        yield "X-3", "The client did not repeat its request unchanged"
+    hosts = list(dict.fromkeys(each.host for each in notes.requests))
+    if hosts != sorted(hosts, key=lambda host: int(host.rpartition(".")[2])):
+        yield "X-3", "The client did not ask in the order given"
+
+
+def _host(number: int) -> str:
+    return f"127.0.0.{number}"
+
+
+def _hosts(count: int) -> tuple[str, ...]:
+    return tuple(map(_host, range(1, count + 1)))
+
+
+def _refers(request: Request, servers: Iterable[str], tls: str = "") -> bytes:
+    entries = []
+    for number, server in enumerate(servers):
+        entry = (f"id: server-{number}", "kind: service", "name: Elsewhere", f"server: {server}")
+        entries.append((*entry, f"tls: {tls}") if tls else entry)
+    return reply(request, "350", "", "Ask elsewhere", tuple(entries))
+
+
+def _referral(to: dict[str, list[str]], answers: dict[str, bytes], tls: str = "") -> Play:
+    """Refer each host to others; a host in `answers` answers: Ada, Mallory or nothing."""
+
+    def play(request: Request) -> Iterator[Part]:
+        if request.host in to:
+            ports = (server if ":" in server else f"{server}:{request.port}"
+                     for server in to[request.host])
+            yield _refers(request, ports, tls)
+        elif answers.get(request.host) == b"ada":
+            yield reply(request)
+        elif answers.get(request.host) == b"mallory":
+            yield forged(request)
+        else:
+            yield refusal(request, "252", text="Nothing found")
+
+    return play
+
+
+def _both(play: Play) -> dict[str, Play]:
+    return {"udp": play, "tcp": play}
+
+
+def _status(status: str) -> Callable[[Request], bytes]:
+    return lambda request: reply(request, status, entries=(MALLORY,))
+
+
+def _lines(*lines: str) -> Callable[[Request], bytes]:
+    return lambda request: reply(request, entries=(lines,))
+
+
+def _octets(change: Callable[[bytes], bytes]) -> Callable[[Request], bytes]:
+    return lambda request: change(forged(request))
+
+
+BROKEN: dict[str, tuple[str, Callable[[Request], bytes]]] = {
+    "bare-lf": ("lines that end with LF alone",
+                lambda request: reply(request, entries=(MALLORY,), end="\n")),
+    "one-bare-lf": ("one field line that ends with LF alone",
+                    _octets(lambda octets: octets.replace(b"person\r\n", b"person\n"))),
+    "bare-cr": ("a CR within a value",
+                _octets(lambda octets: octets.replace(b"Mallory ", b"Mallory\r"))),
+    "no-id": ("an entry without its id line", _lines(*MALLORY[1:])),
+    "late-id": ("an entry whose id line is not the first", _lines(MALLORY[1], MALLORY[0],
+                                                                   *MALLORY[2:])),
+    "bad-id": ("an id outside the grammar", _lines("id: Mallory!", *MALLORY[1:])),
+    "no-colon": ("a field line without a colon", _lines(*MALLORY, "nothing of a field")),
+    "no-space": ("a field line without the space behind its colon", _lines(*MALLORY, "note:x")),
+    "no-value": ("a field line without a value", _lines(*MALLORY, "note: ")),
+    "upper-name": ("a field name that begins with a capital", _lines(*MALLORY, "Note: x")),
+    "last-space": ("a value that ends with a space", _lines(*MALLORY, "note: x ")),
+    "nul": ("a NUL in a value", _lines(*MALLORY, "note: a\0b")),
+    "not-utf-8": ("a value that is not UTF-8", _lines(*MALLORY, "note: \udcff\udcfe")),
+    "surrogate": ("a surrogate in a value", _lines(*MALLORY, "note: \udced\udca0\udc80")),
+    "overlong": ("an overlong form of UTF-8", _lines(*MALLORY, "note: \udcc0\udcaf")),
+    "blank-twice": ("two blank lines between two entries",
+                    lambda request: reply(request, entries=(MALLORY, (), MALLORY))),
+    "blank-first": ("a blank line before the first entry",
+                    lambda request: reply(request, entries=((), MALLORY))),
+    "code-1": ("a code that begins with 1", _status("150")),
+    "code-6": ("a code that begins with 6", _status("650")),
+    "code-2-digits": ("a code of two digits", _status("25")),
+    "code-4-digits": ("a code of four digits", _status("2500")),
+    "two-spaces": ("two spaces in the status line",
+                   _octets(lambda octets: octets.replace(b" matched", b"  matched", 1))),
+    "web": ("the answer of a web server",
+            lambda request: b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\nMallory\r\n.\r\n"),
+}
+"""Replies that break section 4: what is wrong, and how they are made."""
+
+STEERING = {
+    "escape": ("\x1b[2J\x1b]0;Owned\x07", (NO_ANSWER,)),
+    "c1": ("\x9b2J\x85", (NO_ANSWER,)),
+    "delete": ("\x7f\x08\x08", (NO_ANSWER,)),
+    "bidi": ("\u202eevil\u202c", (FOUND, NO_ANSWER)),
+    "isolate": ("\u2067evil\u2069", (FOUND, NO_ANSWER)),
+}
+"""What could steer a terminal, and how a client may end that meets it."""
+
+
+def situations() -> list[Situation]:
+    """Return all situations."""
+    return [*_over_udp(), *_over_tcp(), *_replies(), *_referrals(), *_input(), *_over_tls()]
+
+
+def _over_udp() -> Iterator[Situation]:
+    found = partial(Situation, exits=(FOUND,), has=SEEN)
+    quiet = {"tcp": silent}
+    yield found("good", ("K-1", "K-3"), "The reply comes at once over UDP.", good, silent)
+    yield found("good-again", ("K-1",), "A second run has a fresh tag.", good, silent)
+    yield Situation("nothing", ("C-1",), "252 says that nothing was found.",
+                    says(lambda each: refusal(each, "252", text="Nothing found")), silent,
+                    (NOTHING,))
+    for name, about, make in (
+        ("other-tag", "A reply with another tag comes first.",
+         lambda each: forged(each, "A" * 16)),
+        ("no-tag", "A reply without a tag comes first.", lambda each: forged(each, "")),
+        ("short-tag", "A reply with the tag but for its last letter comes first.",
+         lambda each: forged(each, each.tag[:-1])),
+        ("tag-case", "A reply with the tag in the other case comes first.",
+         lambda each: forged(each, each.tag.swapcase())),
+        ("untagged-refusal", "A refusal without a tag comes first.",
+         lambda each: reply(each, "500", "PHONEBOOK/1", "Malformed", (), tag="")),
+        ("other-320", "A 321 with another tag comes first, and TCP is silent.",
+         lambda each: reply(each, "321", "", "Use TCP", (), tag="B" * 16)),
+        ("garbage", "Random octets come first.", lambda each: b"\xff\x00" + os.urandom(200)),
+        ("empty", "An empty datagram comes first.", lambda each: b""),
+        ("echo", "The request itself comes back first.", lambda each: each.octets),
+        ("cut-datagram", "A reply without its dot line comes first.",
+         lambda each: forged(each)[:-3]),
+        ("cut-status", "A status line alone comes first.",
+         lambda each: forged(each).partition(b"\n")[0] + b"\n"),
+        ("bare-lf-datagram", "A reply with bare LFs comes first.",
+         lambda each: reply(each, entries=(MALLORY,), end="\n")),
+        ("two-in-one", "A datagram with two replies comes first.",
+         lambda each: forged(each) + forged(each)),
+    ):
+        yield found(f"udp-{name}", ("K-2",), about, first(make), **quiet)
+    yield found("udp-flood", ("K-2",), "Three hundred forged replies come first.",
+                lambda each: [*[forged(each, f"A{n}") for n in range(300)], reply(each)], **quiet)
+    yield found("udp-stranger", ("K-1",), "A reply with the right tag comes from another port.",
+                first(lambda each: Stranger(forged(each))), **quiet)
+    yield found("udp-silent", ("K-6",), "UDP is silent, TCP answers.", silent, good,
+                check=_tries_tcp)
+    yield found("udp-forged-only", ("K-6", "K-2"), "UDP brings forged replies alone, TCP answers.",
+                says(lambda each: forged(each, "A" * 16)), good)
+    yield found("udp-closed", ("K-8", "K-6"), "An ICMP error says that UDP is closed; TCP answers.",
+                silent, good, udp_open=False)
+    yield found("use-tcp", ("K-5",), "321 says: use TCP.", turn, good)
+    yield found("too-long", ("K-5",), "320 says that nothing fits a datagram.",
+                says(lambda each: refusal(each, "320", "octets=2000 fits=0", "Too long")), good)
+    yield found("too-long-fits", ("K-5",), "320 says that two entries would fit.", _fits, good)
+    yield Situation("silence", ("K-7", "K-4", "K-6"), "Nothing ever comes, over UDP or TCP.",
+                    silent, silent, (NO_ANSWER,), check=_silence)
+    for code in ("420", "430"):
+        yield Situation(f"refused-{code}", ("C-4",), f"{code} asks for 30 seconds of patience.",
+                        **_both(says(partial(refusal, status=code, parameters="retry=30",
+                                             text="Later"))),
+                        exits=(NO_ANSWER,), check=_not_again("C-4"))
+
+
+def _over_tcp() -> Iterator[Situation]:
+    found = partial(Situation, udp=turn, exits=(FOUND,), has=SEEN)
+    fails = partial(Situation, udp=turn, exits=(NO_ANSWER,))
+    yield found("short-reads", ("C-5",), "The reply comes octet by octet.", tcp=_each_octet)
+    yield found("kept-open", ("C-5",), "The connection stays open behind the dot line.", tcp=good)
+    yield found("closed-after", ("C-5",), "The connection closes behind the dot line.",
+                tcp=ends(reply))
+    yield fails("trickle", ("K-7",), "A reply without end comes an octet each 0.3 s.",
+                tcp=_trickle)
+    yield fails("closed-at-once", ("C-5",), "The connection closes without a reply.",
+                tcp=lambda each: [Close()])
+    yield fails("cut", ("C-5",), "The connection closes before the dot line.",
+                tcp=ends(_octets(lambda octets: octets[:-3])))
+    yield fails("cut-line", ("C-5",), "The connection closes within a field line.",
+                tcp=ends(_octets(lambda octets: octets[:-6])))
+    yield fails("cut-status-line", ("C-5",), "The connection closes within the status line.",
+                tcp=ends(_octets(lambda octets: octets[:10])))
+    yield fails("cut-dot", ("C-5",), "The connection closes between the dot and its line end.",
+                tcp=ends(_octets(lambda octets: octets[:-2])))
+    yield fails("other-request", ("C-5",), "A reply to another request comes over TCP.",
+                tcp=says(lambda each: forged(each, "A" * 16)))
+    yield fails("long-line", ("C-8",), "A line of the reply has more than 2,048 octets.",
+                tcp=says(_too_long_line))
+    yield fails("long-reply", ("C-8",), "The reply has more than 270,336 octets.",
+                tcp=says(_too_long_reply))
+    yield fails("endless-line", ("C-8",), "A line of the reply never ends.", check=_gives_up,
+                tcp=_endless(lambda each: _heads(each) + b"note: ", b"m" * 65_536))
+    yield fails("endless-reply", ("C-8",), "The reply never ends.", check=_gives_up,
+                tcp=_endless(_heads, b"note: more and more\r\n" * 3_000))
+
+
+def _replies() -> Iterator[Situation]:
+    for name, (about, make) in BROKEN.items():
+        yield Situation(f"broken-{name}", ("C-5",), f"The reply has {about}.", turn, ends(make),
+                        (NO_ANSWER,))
+    found = partial(Situation, tcp=silent, exits=(FOUND,))
+    yield found("code-299", ("C-1",), "An unknown 2xx bears the entry.",
+                says(partial(reply, status="299")), has=SEEN)
+    for code in ("399", "499", "599"):
+        yield Situation(f"code-{code}", ("C-1",), f"An unknown {code[0]}xx comes without entries.",
+                        **_both(says(partial(refusal, status=code, text="Strange"))),
+                        exits=(NO_ANSWER,))
+    yield Situation("code-498", ("C-1", "C-4"), "An unknown 4xx asks for 30 seconds of patience.",
+                    **_both(says(partial(refusal, status="498", parameters="retry=30",
+                                         text="Later"))),
+                    exits=(NO_ANSWER,), check=_not_again("C-1"))
+    yield found("parameters", ("C-2",), "The status line has unknown parameters.",
+                says(partial(reply, parameters="matched=1 left=0 at=c0ffee zz=9 mood=Blue7")),
+                has=SEEN)
+    yield found("fields", ("F-1", "C-2"), "The entry has a field that nobody knows.",
+                says(_lines(*ADA, "x-shoe-size: Forty two")), has=(*SEEN, b"Forty two"))
+    yield found("subtype", ("F-1",), "A phone has a subtype that nobody knows.",
+                says(_lines(*ADA, "phone.zeppelin: 4799")), has=(*SEEN, b"4799"))
+    for name, (text, exits) in STEERING.items():
+        yield Situation(f"value-{name}", ("C-7", "C-5"), "A value could steer a terminal.",
+                        turn, ends(_lines(*ADA, f"note: X{text}Y")), exits)
+        yield Situation(f"status-{name}", ("C-7", "C-5"), "A status text could steer a terminal.",
+                        turn, ends(partial(refusal, status="599", text=f"No{text}Y")),
+                        (NO_ANSWER,))
+
+
+def _referrals() -> Iterator[Situation]:
+    home, second, third = _hosts(3)
+    follow = partial(Situation, exits=(NOTHING, NO_ANSWER), check=_walk)
+    yield Situation(
+        "referral", ("X-3",), "A referral leads to the answer.",
+        **_both(_referral({home: [second]}, {second: b"ada"})),
+        exits=(FOUND, NO_ANSWER), check=_walk, hosts=_hosts(2))
+    yield follow("referral-self", ("X-3",), "A server refers to itself.",
+                 **_both(_referral({home: [home]}, {})))
+    yield follow("referral-loop", ("X-3",), "Two servers refer to each other.",
+                 **_both(_referral({home: [second], second: [home]}, {})), hosts=_hosts(2))
+    yield Situation(
+        "referral-deep", ("X-3",), "Referrals lead four servers deep.",
+        **_both(_referral({_host(n): [_host(n + 1)] for n in range(1, 5)},
+                          {_host(5): b"mallory"})),
+        exits=(NOTHING, NO_ANSWER), hosts=_hosts(5),
+        check=lambda notes: [*_walk(notes), *_unasked("X-3", _host(5))(notes)])
+    yield follow("referral-wide", ("X-3",), "A referral names eleven servers.", hosts=_hosts(12),
+                 **_both(_referral({home: list(_hosts(12)[1:])}, {})))
+    yield Situation("referral-order", ("X-3",), "The second of three servers has the answer.",
+                    **_both(_referral({home: list(_hosts(4)[1:])},
+                                      {third: b"ada", _host(4): b"mallory"})),
+                    exits=(FOUND, NO_ANSWER), check=_walk, hosts=_hosts(4))
+    yield Situation("referral-port", ("X-4",), "A referral leads to another port.",
+                    **_both(lambda each: [_refers(each, [f"{HOME}:TRAP"])]),
+                    exits=(NOTHING, NO_ANSWER), check=_unasked("X-4", second))
+    yield Situation("referral-nonsense", ("X-4",), "A referral names no server.",
+                    **_both(lambda each: [_refers(each, ["[::", ":0", "a b", "x:99999999"])]),
+                    exits=(NOTHING, NO_ANSWER))
+    yield Situation("referral-tls", ("X-5",), "`tls: yes` is not followed in plain text.",
+                    **_both(_referral({home: [second]}, {second: b"mallory"}, "yes")),
+                    exits=(NOTHING, NO_ANSWER), hosts=_hosts(2),
+                    check=_unasked("X-5", second, tls=True))
+    yield Situation("referral-out-of-tls", ("X-5", "L-6"), "A server inside TLS refers to text.",
+                    **_both(_referral({home: [second]}, {second: b"mallory"})), tls=True,
+                    trust=True, exits=(NOTHING, NO_ANSWER), hosts=_hosts(2), arguments=("--tls",),
+                    check=_unasked("X-5", second, tls=True))
+
+
+def _input() -> Iterator[Situation]:
+    for name, about, query in (
+        ("lf", "a line end", "ada\nENTRY mallory"),
+        ("cr", "a CR", "ada\rb"),
+        ("escape", "an escape", "ada\x1b[m"),
+        ("c1", "a control of two octets", "ada\x85b"),
+        ("long", "more than 1,232 octets", "ada" * 500),
+    ):
+        yield Situation(f"input-{name}", ("C-6",), f"The query holds {about}.", good, good,
+                        (WRONG_USE,), check=_unsent("C-6"), query=query)
+
+
+def _over_tls() -> Iterator[Situation]:
+    refuses = partial(Situation, exits=(NO_ANSWER,), arguments=("--tls",), check=_only_tls("L-6"))
+    text = says(lambda each: reply(each, entries=(MALLORY,), tag=each.tag))
+    yield Situation("tls", ("L-6",), "A trusted server answers over TLS.", text, good,
+                    (FOUND, NO_ANSWER), check=_only_tls("L-6"), arguments=("--tls",), tls=True,
+                    trust=True)
+    yield refuses("tls-text", ("L-6",), "A server answers TLS with plain text.", text, text)
+    yield refuses("tls-closed", ("L-6",), "A server closes a connection that begins with TLS.",
+                  text, lambda each: [Close()])
+    yield refuses("tls-untrusted", ("L-6",), "The certificate is signed by nobody known.", text,
+                  text, tls=True)
+    yield refuses("tls-other-name", ("L-6",), "The certificate is for another name.", text, text,
+                  tls=True, trust=True, hosts=("127.0.0.2",))

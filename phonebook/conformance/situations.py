@@ -1,7 +1,7 @@
 """The situations that a client is brought into: what the server does, and what must come of it.
 
-A good answer holds Ada Byron, whose number is 4711. Whatever is forged, cut or broken holds Mallory,
-who must not be seen.
+A good answer holds Ada Byron, whose number is 4711. Whatever is forged, cut or broken holds
+Mallory, who must not be seen.
 """
 
 import os
@@ -381,8 +381,8 @@ def _over_udp() -> Iterator[Situation]:
          lambda each: forged(each) + forged(each)),
     ):
         yield found(f"udp-{name}", ("K-2",), about, first(make), **quiet)
-    yield found("udp-flood", ("K-2",), "Three hundred forged replies come first.",
-                lambda each: [*[forged(each, f"A{n}") for n in range(300)], reply(each)], **quiet)
+    yield found("udp-flood", ("K-2",), "Sixty forged replies come first.",
+                lambda each: [*[forged(each, f"A{n}") for n in range(60)], reply(each)], **quiet)
     yield found("udp-stranger", ("K-1",), "A reply with the right tag comes from another port.",
                 first(lambda each: Stranger(forged(each))), **quiet)
     yield found("udp-silent", ("K-6",), "UDP is silent, TCP answers.", silent, good,
@@ -489,7 +489,7 @@ def _referrals() -> Iterator[Situation]:
                                       {third: b"ada", _host(4): b"mallory"})),
                     exits=(FOUND, NO_ANSWER), check=_walk, hosts=_hosts(4))
     yield Situation("referral-port", ("X-4",), "A referral leads to another port.",
-                    **_both(lambda each: [_refers(each, [f"{HOME}:TRAP"])]),
+                    **_both(lambda each: [_refers(each, [f"{HOME}:{each.trap}"])]),
                     exits=(NOTHING, NO_ANSWER), check=_unasked("X-4", second))
     yield Situation("referral-nonsense", ("X-4",), "A referral names no server.",
                     **_both(lambda each: [_refers(each, ["[::", ":0", "a b", "x:99999999"])]),

@@ -37,6 +37,9 @@ class Request:
     """How many came over this transport to this host before."""
     source: int
     seconds: float
+    """The time since the stage was set."""
+    trap: int
+    """A port that is not to be asked."""
 
     @property
     def line(self) -> bytes:
@@ -100,7 +103,7 @@ class Stage:
     ) -> None:
         self.notes = Notes()
         self.trap = 0
-        self._plays = {"udp": udp, "tcp": tcp, "tls": tcp}
+        self._plays = {"udp": udp, "tcp": tcp}
         self._udp_open = udp_open
         self._began = time.monotonic()
         self._lock = threading.Lock()
@@ -179,7 +182,9 @@ class Stage:
                 (seen.host, seen.transport) == (host, transport) for seen in self.notes.requests
             )
             seconds = time.monotonic() - self._began
-            request = Request(host, self.port, transport, octets, number, source, seconds)
+            request = Request(
+                host, self.port, transport, octets, number, source, seconds, self.trap
+            )
             self.notes.requests.append(request)
         return request
 
@@ -190,6 +195,8 @@ class Stage:
             except ConnectionError:  # an ICMP error, as Windows tells it
                 continue
             except OSError:
+                return
+            if self._ended.is_set():
                 return
             request = self._note(host, "udp", octets, peer[1])
             work = threading.Thread(
@@ -229,7 +236,7 @@ class Stage:
                 transport = "tls"
                 if self._context is None:
                     hello = connection.recv(LONGEST_REQUEST)
-                    self._speak(self._note(host, "hello", hello, source), connection, "tcp")
+                    self._speak(self._note(host, "hello", hello, source), connection)
                     return
                 connection = self._context.wrap_socket(connection, server_side=True)
                 self._connections.append(connection)
@@ -240,11 +247,11 @@ class Stage:
                     break
                 octets += more
             if octets:
-                self._speak(self._note(host, transport, octets, source), connection, transport)
+                self._speak(self._note(host, transport, octets, source), connection)
 
-    def _speak(self, request: Request, connection: socket.socket, transport: str) -> None:
+    def _speak(self, request: Request, connection: socket.socket) -> None:
         sent = 0
-        for part in self._plays[transport](request):
+        for part in self._plays["tcp"](request):
             if isinstance(part, float):
                 self._ended.wait(part)
             elif isinstance(part, bytes):
@@ -256,5 +263,4 @@ class Stage:
                 break
         while more := connection.recv(LONGEST_REQUEST):  # until the client closes
             if more.strip():
-                self._note(host=request.host, transport=transport, octets=more,
-                           source=request.source)
+                self._note(request.host, request.transport, more, request.source)

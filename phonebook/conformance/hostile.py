@@ -199,21 +199,31 @@ def _failures(situation: Situation, run: Run) -> Iterator[Failure]:
     main = situation.tries[:1]
     printed = visible_lines(run.output[:SHOWN])
     if run.exit is None:
-        yield Failure(("K-7",), f"The client did not end within {LONGEST_RUN:.0f} seconds",
-                      "", printed)
+        yield Failure(
+            ("K-7",), f"The client did not end within {LONGEST_RUN:.0f} seconds", "", printed
+        )
     elif run.exit not in situation.exits:
         wanted = " or ".join(map(str, situation.exits))
-        yield Failure(main, "The client's exit code is another", f"exit {wanted}",
-                      f"exit {run.exit}\n{printed}")
+        yield Failure(
+            main,
+            "The client's exit code is another",
+            f"exit {wanted}",
+            f"exit {run.exit}\n{printed}",
+        )
     if run.exit == FOUND:
         for text in situation.has:
             if text not in run.output:
-                yield Failure(main, "The client did not print what it was told",
-                              visible(text), printed)
+                yield Failure(
+                    main, "The client did not print what it was told", visible(text), printed
+                )
     for text in situation.lacks:
         if text in run.output:
-            yield Failure(main, "The client printed what it must not believe",
-                          f"nothing of {visible(text)}", printed)
+            yield Failure(
+                main,
+                "The client printed what it must not believe",
+                f"nothing of {visible(text)}",
+                printed,
+            )
     for requirement, sentence in situation.check(run.notes):
         seen = "\n".join(map(_shown, run.notes.requests))
         yield Failure((requirement,), sentence, "", seen)
@@ -226,8 +236,8 @@ def _failures(situation: Situation, run: Run) -> Iterator[Failure]:
 
 
 def _lines_ended(output: bytes) -> str:
-    """Return what was printed, with the line ends of Windows as those of others."""
-    return output.replace(os.linesep.encode(), b"\n").decode("utf-8", "replace")
+    """Return what was printed; CR LF, as on Windows, steers nothing."""
+    return output.replace(b"\r\n", b"\n").decode("utf-8", "replace")
 
 
 def _shown(request: Request) -> str:
@@ -239,23 +249,44 @@ def _request_failures(request: Request) -> Iterator[Failure]:
     """Yield what is wrong with a single request."""
     octets, seen = request.octets, _shown(request)
     text = octets.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "surrogateescape")
-    if any(ord(each) < 0x20 or 0x7F <= ord(each) < 0xA0 or ord(each) > 0x10_0000
-           or 0xD800 <= ord(each) < 0xE000 for each in text):
+    if any(
+        ord(each) < 0x20
+        or 0x7F <= ord(each) < 0xA0
+        or ord(each) > 0x10_0000
+        or 0xD800 <= ord(each) < 0xE000
+        for each in text
+    ):
         yield Failure(("C-6",), "The client sent a control, or no UTF-8", "", seen)
     if request.transport != "udp":
         if len(octets) > LONGEST_REQUEST:
-            yield Failure(("C-6",), f"The client sent {len(octets)} octets",
-                          f"at most {LONGEST_REQUEST}", seen)
+            yield Failure(
+                ("C-6",),
+                f"The client sent {len(octets)} octets",
+                f"at most {LONGEST_REQUEST}",
+                seen,
+            )
         return
     if len(octets) > LONGEST_REQUEST:
-        yield Failure(("K-3",), f"The client sent a datagram of {len(octets)} octets",
-                      f"at most {LONGEST_REQUEST}", seen)
+        yield Failure(
+            ("K-3",),
+            f"The client sent a datagram of {len(octets)} octets",
+            f"at most {LONGEST_REQUEST}",
+            seen,
+        )
     elif len(octets) < PADDED:
-        yield Failure(("K-3",), "The client did not pad its datagram", f"{PADDED} octets",
-                      f"{len(octets)} octets")
+        yield Failure(
+            ("K-3",),
+            "The client did not pad its datagram",
+            f"{PADDED} octets",
+            f"{len(octets)} octets",
+        )
     if len(request.tag) < math.ceil(TAG_BITS / math.log2(62)):
-        yield Failure(("K-1",), "The client's tag has no room for 64 bits",
-                      "at least 11 letters or digits", seen)
+        yield Failure(
+            ("K-1",),
+            "The client's tag has no room for 64 bits",
+            "at least 11 letters or digits",
+            seen,
+        )
 
 
 def _exchange_failures(requests: list[Request]) -> Iterator[Failure]:
@@ -270,8 +301,12 @@ def _exchange_failures(requests: list[Request]) -> Iterator[Failure]:
         if len({each.octets for each in datagrams}) > 1:
             yield Failure(("K-4",), "The client sent other octets again", "", seen)
         if len(datagrams) > MOST_DATAGRAMS:
-            yield Failure(("K-4",), f"The client sent {len(datagrams)} datagrams to {host}",
-                          f"at most {MOST_DATAGRAMS}", seen)
+            yield Failure(
+                ("K-4",),
+                f"The client sent {len(datagrams)} datagrams to {host}",
+                f"at most {MOST_DATAGRAMS}",
+                seen,
+            )
         for port in {each.source for each in datagrams}:
             if ports.setdefault(port, tag) != tag:
                 yield Failure(("K-1",), "Two requests came from the same port", "", seen)
@@ -289,5 +324,9 @@ def _tag_failures(tags: dict[str, list[str]]) -> Iterator[Failure]:
         places = sum(len({tag[place] for tag in sent}) > 1 for place in range(length))
         bits = places * math.log2(letters) if letters > 1 else 0.0
         if bits < TAG_BITS:
-            yield Failure(("K-1",), f"The client's tags have at most {bits:.0f} bits",
-                          f"{TAG_BITS} bits", "\n".join(f"#{tag}" for tag in sent[:5]))
+            yield Failure(
+                ("K-1",),
+                f"The client's tags have at most {bits:.0f} bits",
+                f"{TAG_BITS} bits",
+                "\n".join(f"#{tag}" for tag in sent[:5]),
+            )

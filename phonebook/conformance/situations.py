@@ -4,6 +4,7 @@ A good answer holds Ada Byron, whose number is 4711. Whatever is forged, cut or 
 Mallory, who must not be seen.
 """
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ MOST_SERVERS = 8  # X-3
 LONGEST_LINE = 2_048  # C-8
 LONGEST_REPLY = 270_336  # C-8
 LONGEST_VALUE = 1_000
-HALF_A_REFUSAL = 0.2  # seconds for a request that had left before the refusal came
+ON_ITS_WAY = 0.3  # seconds for a request that had left before the refusal came
 
 ADA = ("id: ada-byron", "kind: person", "name: Ada Byron", "phone: 4711")
 MALLORY = ("id: mallory", "kind: person", "name: Mallory Forged", "phone: 6660")
@@ -176,10 +177,10 @@ def _fits(request: Request) -> Iterator[Part]:
 
 def _not_again(requirement: str) -> Check:
     def check(notes: Notes) -> Iterator[tuple[str, str]]:
-        began = notes.requests[0].seconds if notes.requests else 0.0
-        late = [each for each in notes.requests if each.seconds > began + HALF_A_REFUSAL]
+        refused = min(notes.answered, default=math.inf)
+        late = [each for each in notes.requests if each.seconds > refused + ON_ITS_WAY]
         if late:
-            after = late[0].seconds - began
+            after = late[0].seconds - refused
             yield requirement, f"The client asked again {after:.1f} s after a refusal with retry=30"
 
     return check
@@ -269,8 +270,10 @@ def _referral(to: dict[str, list[str]], answers: dict[str, bytes], tls: str = ""
 
     def play(request: Request) -> Iterator[Part]:
         if request.host in to:
-            ports = (server if ":" in server else f"{server}:{request.port}"
-                     for server in to[request.host])
+            ports = (
+                server if ":" in server else f"{server}:{request.port}"
+                for server in to[request.host]
+            )
             yield _refers(request, ports, tls)
         elif answers.get(request.host) == b"ada":
             yield reply(request)
@@ -299,15 +302,23 @@ def _octets(change: Callable[[bytes], bytes]) -> Callable[[Request], bytes]:
 
 
 BROKEN: dict[str, tuple[str, Callable[[Request], bytes]]] = {
-    "bare-lf": ("lines that end with LF alone",
-                lambda request: reply(request, entries=(MALLORY,), end="\n")),
-    "one-bare-lf": ("one field line that ends with LF alone",
-                    _octets(lambda octets: octets.replace(b"person\r\n", b"person\n"))),
-    "bare-cr": ("a CR within a value",
-                _octets(lambda octets: octets.replace(b"Mallory ", b"Mallory\r"))),
+    "bare-lf": (
+        "lines that end with LF alone",
+        lambda request: reply(request, entries=(MALLORY,), end="\n"),
+    ),
+    "one-bare-lf": (
+        "one field line that ends with LF alone",
+        _octets(lambda octets: octets.replace(b"person\r\n", b"person\n")),
+    ),
+    "bare-cr": (
+        "a CR within a value",
+        _octets(lambda octets: octets.replace(b"Mallory ", b"Mallory\r")),
+    ),
     "no-id": ("an entry without its id line", _lines(*MALLORY[1:])),
-    "late-id": ("an entry whose id line is not the first", _lines(MALLORY[1], MALLORY[0],
-                                                                   *MALLORY[2:])),
+    "late-id": (
+        "an entry whose id line is not the first",
+        _lines(MALLORY[1], MALLORY[0], *MALLORY[2:]),
+    ),
     "bad-id": ("an id outside the grammar", _lines("id: Mallory!", *MALLORY[1:])),
     "no-colon": ("a field line without a colon", _lines(*MALLORY, "nothing of a field")),
     "no-space": ("a field line without the space behind its colon", _lines(*MALLORY, "note:x")),
@@ -318,18 +329,34 @@ BROKEN: dict[str, tuple[str, Callable[[Request], bytes]]] = {
     "not-utf-8": ("a value that is not UTF-8", _lines(*MALLORY, "note: \udcff\udcfe")),
     "surrogate": ("a surrogate in a value", _lines(*MALLORY, "note: \udced\udca0\udc80")),
     "overlong": ("an overlong form of UTF-8", _lines(*MALLORY, "note: \udcc0\udcaf")),
-    "blank-twice": ("two blank lines between two entries",
-                    lambda request: reply(request, entries=(MALLORY, (), MALLORY))),
-    "blank-first": ("a blank line before the first entry",
-                    lambda request: reply(request, entries=((), MALLORY))),
+    "blank-twice": (
+        "two blank lines between two entries",
+        lambda request: reply(request, entries=(MALLORY, (), MALLORY)),
+    ),
+    "blank-first": (
+        "a blank line before the first entry",
+        lambda request: reply(request, entries=((), MALLORY)),
+    ),
     "code-1": ("a code that begins with 1", _status("150")),
     "code-6": ("a code that begins with 6", _status("650")),
     "code-2-digits": ("a code of two digits", _status("25")),
     "code-4-digits": ("a code of four digits", _status("2500")),
-    "two-spaces": ("two spaces in the status line",
-                   _octets(lambda octets: octets.replace(b" matched", b"  matched", 1))),
-    "web": ("the answer of a web server",
-            lambda request: b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\nMallory\r\n.\r\n"),
+    "two-spaces": (
+        "two spaces in the status line",
+        _octets(lambda octets: octets.replace(b" matched", b"  matched", 1)),
+    ),
+    "low-text": (
+        "a status text that begins with a small letter",
+        lambda request: reply(request, text="found", entries=(MALLORY,)),
+    ),
+    "equals-text": (
+        "an equals sign in its status text",
+        lambda request: reply(request, text="Found=1", entries=(MALLORY,)),
+    ),
+    "web": (
+        "the answer of a web server",
+        lambda request: b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\nMallory\r\n.\r\n",
+    ),
 }
 """Replies that break section 4: what is wrong, and how they are made."""
 
@@ -353,55 +380,121 @@ def _over_udp() -> Iterator[Situation]:
     quiet = {"tcp": silent}
     yield found("good", ("K-1", "K-3"), "The reply comes at once over UDP.", good, silent)
     yield found("good-again", ("K-1",), "A second run has a fresh tag.", good, silent)
-    yield Situation("nothing", ("C-1",), "252 says that nothing was found.",
-                    says(lambda each: refusal(each, "252", text="Nothing found")), silent,
-                    (NOTHING,))
+    yield Situation(
+        "nothing",
+        ("C-1",),
+        "252 says that nothing was found.",
+        says(lambda each: refusal(each, "252", text="Nothing found")),
+        silent,
+        (NOTHING,),
+    )
     for name, about, make in (
-        ("other-tag", "A reply with another tag comes first.",
-         lambda each: forged(each, "A" * 16)),
+        ("other-tag", "A reply with another tag comes first.", lambda each: forged(each, "A" * 16)),
         ("no-tag", "A reply without a tag comes first.", lambda each: forged(each, "")),
-        ("short-tag", "A reply with the tag but for its last letter comes first.",
-         lambda each: forged(each, each.tag[:-1])),
-        ("tag-case", "A reply with the tag in the other case comes first.",
-         lambda each: forged(each, each.tag.swapcase())),
-        ("untagged-refusal", "A refusal without a tag comes first.",
-         lambda each: reply(each, "500", "PHONEBOOK/1", "Malformed", (), tag="")),
-        ("other-320", "A 321 with another tag comes first, and TCP is silent.",
-         lambda each: reply(each, "321", "", "Use TCP", (), tag="B" * 16)),
+        (
+            "short-tag",
+            "A reply with the tag but for its last letter comes first.",
+            lambda each: forged(each, each.tag[:-1]),
+        ),
+        (
+            "tag-case",
+            "A reply with the tag in the other case comes first.",
+            lambda each: forged(each, each.tag.swapcase()),
+        ),
+        (
+            "untagged-refusal",
+            "A refusal without a tag comes first.",
+            lambda each: reply(each, "500", "PHONEBOOK/1", "Malformed", (), tag=""),
+        ),
+        (
+            "other-320",
+            "A 321 with another tag comes first, and TCP is silent.",
+            lambda each: reply(each, "321", "", "Use TCP", (), tag="B" * 16),
+        ),
         ("garbage", "Random octets come first.", lambda each: b"\xff\x00" + os.urandom(200)),
         ("empty", "An empty datagram comes first.", lambda each: b""),
         ("echo", "The request itself comes back first.", lambda each: each.octets),
-        ("cut-datagram", "A reply without its dot line comes first.",
-         lambda each: forged(each)[:-3]),
-        ("cut-status", "A status line alone comes first.",
-         lambda each: forged(each).partition(b"\n")[0] + b"\n"),
-        ("bare-lf-datagram", "A reply with bare LFs comes first.",
-         lambda each: reply(each, entries=(MALLORY,), end="\n")),
-        ("two-in-one", "A datagram with two replies comes first.",
-         lambda each: forged(each) + forged(each)),
+        (
+            "cut-datagram",
+            "A reply without its dot line comes first.",
+            lambda each: forged(each)[:-3],
+        ),
+        (
+            "cut-status",
+            "A status line alone comes first.",
+            lambda each: forged(each).partition(b"\n")[0] + b"\n",
+        ),
+        (
+            "bare-lf-datagram",
+            "A reply with bare LFs comes first.",
+            lambda each: reply(each, entries=(MALLORY,), end="\n"),
+        ),
+        (
+            "two-in-one",
+            "A datagram with two replies comes first.",
+            lambda each: forged(each) + forged(each),
+        ),
     ):
         yield found(f"udp-{name}", ("K-2",), about, first(make), **quiet)
-    yield found("udp-flood", ("K-2",), "Sixty forged replies come first.",
-                lambda each: [*[forged(each, f"A{n}") for n in range(60)], reply(each)], **quiet)
-    yield found("udp-stranger", ("K-1",), "A reply with the right tag comes from another port.",
-                first(lambda each: Stranger(forged(each))), **quiet)
-    yield found("udp-silent", ("K-6",), "UDP is silent, TCP answers.", silent, good,
-                check=_tries_tcp)
-    yield found("udp-forged-only", ("K-6", "K-2"), "UDP brings forged replies alone, TCP answers.",
-                says(lambda each: forged(each, "A" * 16)), good)
-    yield found("udp-closed", ("K-8", "K-6"), "An ICMP error says that UDP is closed; TCP answers.",
-                silent, good, udp_open=False)
+    yield found(
+        "udp-flood",
+        ("K-2",),
+        "Sixty forged replies come first.",
+        lambda each: [*[forged(each, f"A{n}") for n in range(60)], reply(each)],
+        **quiet,
+    )
+    yield found(
+        "udp-stranger",
+        ("K-1",),
+        "A reply with the right tag comes from another port.",
+        first(lambda each: Stranger(forged(each))),
+        **quiet,
+    )
+    yield found(
+        "udp-silent", ("K-6",), "UDP is silent, TCP answers.", silent, good, check=_tries_tcp
+    )
+    yield found(
+        "udp-forged-only",
+        ("K-6", "K-2"),
+        "UDP brings forged replies alone, TCP answers.",
+        says(lambda each: forged(each, "A" * 16)),
+        good,
+    )
+    yield found(
+        "udp-closed",
+        ("K-8", "K-6"),
+        "An ICMP error says that UDP is closed; TCP answers.",
+        silent,
+        good,
+        udp_open=False,
+    )
     yield found("use-tcp", ("K-5",), "321 says: use TCP.", turn, good)
-    yield found("too-long", ("K-5",), "320 says that nothing fits a datagram.",
-                says(lambda each: refusal(each, "320", "octets=2000 fits=0", "Too long")), good)
+    yield found(
+        "too-long",
+        ("K-5",),
+        "320 says that nothing fits a datagram.",
+        says(lambda each: refusal(each, "320", "octets=2000 fits=0", "Too long")),
+        good,
+    )
     yield found("too-long-fits", ("K-5",), "320 says that two entries would fit.", _fits, good)
-    yield Situation("silence", ("K-7", "K-4", "K-6"), "Nothing ever comes, over UDP or TCP.",
-                    silent, silent, (NO_ANSWER,), check=_silence)
+    yield Situation(
+        "silence",
+        ("K-7", "K-4", "K-6"),
+        "Nothing ever comes, over UDP or TCP.",
+        silent,
+        silent,
+        (NO_ANSWER,),
+        check=_silence,
+    )
     for code in ("420", "430"):
-        yield Situation(f"refused-{code}", ("C-4",), f"{code} asks for 30 seconds of patience.",
-                        **_both(says(partial(refusal, status=code, parameters="retry=30",
-                                             text="Later"))),
-                        exits=(NO_ANSWER,), check=_not_again("C-4"))
+        yield Situation(
+            f"refused-{code}",
+            ("C-4",),
+            f"{code} asks for 30 seconds of patience.",
+            **_both(says(partial(refusal, status=code, parameters="retry=30", text="Later"))),
+            exits=(NO_ANSWER,),
+            check=_not_again("C-4"),
+        )
 
 
 def _over_tcp() -> Iterator[Situation]:
@@ -409,99 +502,226 @@ def _over_tcp() -> Iterator[Situation]:
     fails = partial(Situation, udp=turn, exits=(NO_ANSWER,))
     yield found("short-reads", ("C-5",), "The reply comes octet by octet.", tcp=_each_octet)
     yield found("kept-open", ("C-5",), "The connection stays open behind the dot line.", tcp=good)
-    yield found("closed-after", ("C-5",), "The connection closes behind the dot line.",
-                tcp=ends(reply))
-    yield fails("trickle", ("K-7",), "A reply without end comes an octet each 0.3 s.",
-                tcp=_trickle)
-    yield fails("closed-at-once", ("C-5",), "The connection closes without a reply.",
-                tcp=lambda each: [Close()])
-    yield fails("cut", ("C-5",), "The connection closes before the dot line.",
-                tcp=ends(_octets(lambda octets: octets[:-3])))
-    yield fails("cut-line", ("C-5",), "The connection closes within a field line.",
-                tcp=ends(_octets(lambda octets: octets[:-6])))
-    yield fails("cut-status-line", ("C-5",), "The connection closes within the status line.",
-                tcp=ends(_octets(lambda octets: octets[:10])))
-    yield fails("cut-dot", ("C-5",), "The connection closes between the dot and its line end.",
-                tcp=ends(_octets(lambda octets: octets[:-2])))
-    yield fails("other-request", ("C-5",), "A reply to another request comes over TCP.",
-                tcp=says(lambda each: forged(each, "A" * 16)))
-    yield fails("long-line", ("C-8",), "A line of the reply has more than 2,048 octets.",
-                tcp=says(_too_long_line))
-    yield fails("long-reply", ("C-8",), "The reply has more than 270,336 octets.",
-                tcp=says(_too_long_reply))
-    yield fails("endless-line", ("C-8",), "A line of the reply never ends.", check=_gives_up,
-                tcp=_endless(lambda each: _heads(each) + b"note: ", b"m" * 65_536))
-    yield fails("endless-reply", ("C-8",), "The reply never ends.", check=_gives_up,
-                tcp=_endless(_heads, b"note: more and more\r\n" * 3_000))
+    yield found(
+        "closed-after", ("C-5",), "The connection closes behind the dot line.", tcp=ends(reply)
+    )
+    yield fails("trickle", ("K-7",), "A reply without end comes an octet each 0.3 s.", tcp=_trickle)
+    yield fails(
+        "closed-at-once",
+        ("C-5",),
+        "The connection closes without a reply.",
+        tcp=lambda each: [Close()],
+    )
+    yield fails(
+        "cut",
+        ("C-5",),
+        "The connection closes before the dot line.",
+        tcp=ends(_octets(lambda octets: octets[:-3])),
+    )
+    yield fails(
+        "cut-line",
+        ("C-5",),
+        "The connection closes within a field line.",
+        tcp=ends(_octets(lambda octets: octets[:-6])),
+    )
+    yield fails(
+        "cut-status-line",
+        ("C-5",),
+        "The connection closes within the status line.",
+        tcp=ends(_octets(lambda octets: octets[:10])),
+    )
+    yield fails(
+        "cut-dot",
+        ("C-5",),
+        "The connection closes between the dot and its line end.",
+        tcp=ends(_octets(lambda octets: octets[:-2])),
+    )
+    yield fails(
+        "other-request",
+        ("C-5",),
+        "A reply to another request comes over TCP.",
+        tcp=says(lambda each: forged(each, "A" * 16)),
+    )
+    yield fails(
+        "long-line",
+        ("C-8",),
+        "A line of the reply has more than 2,048 octets.",
+        tcp=says(_too_long_line),
+    )
+    yield fails(
+        "long-reply", ("C-8",), "The reply has more than 270,336 octets.", tcp=says(_too_long_reply)
+    )
+    yield fails(
+        "endless-line",
+        ("C-8",),
+        "A line of the reply never ends.",
+        check=_gives_up,
+        tcp=_endless(lambda each: _heads(each) + b"note: ", b"m" * 65_536),
+    )
+    yield fails(
+        "endless-reply",
+        ("C-8",),
+        "The reply never ends.",
+        check=_gives_up,
+        tcp=_endless(_heads, b"note: more and more\r\n" * 3_000),
+    )
 
 
 def _replies() -> Iterator[Situation]:
     for name, (about, make) in BROKEN.items():
-        yield Situation(f"broken-{name}", ("C-5",), f"The reply has {about}.", turn, ends(make),
-                        (NO_ANSWER,))
+        yield Situation(
+            f"broken-{name}", ("C-5",), f"The reply has {about}.", turn, ends(make), (NO_ANSWER,)
+        )
     found = partial(Situation, tcp=silent, exits=(FOUND,))
-    yield found("code-299", ("C-1",), "An unknown 2xx bears the entry.",
-                says(partial(reply, status="299")), has=SEEN)
+    yield found(
+        "code-299",
+        ("C-1",),
+        "An unknown 2xx bears the entry.",
+        says(partial(reply, status="299")),
+        has=SEEN,
+    )
     for code in ("399", "499", "599"):
-        yield Situation(f"code-{code}", ("C-1",), f"An unknown {code[0]}xx comes without entries.",
-                        **_both(says(partial(refusal, status=code, text="Strange"))),
-                        exits=(NO_ANSWER,))
-    yield Situation("code-498", ("C-1", "C-4"), "An unknown 4xx asks for 30 seconds of patience.",
-                    **_both(says(partial(refusal, status="498", parameters="retry=30",
-                                         text="Later"))),
-                    exits=(NO_ANSWER,), check=_not_again("C-1"))
-    yield found("parameters", ("C-2",), "The status line has unknown parameters.",
-                says(partial(reply, parameters="matched=1 left=0 at=c0ffee zz=9 mood=Blue7")),
-                has=SEEN)
-    yield found("fields", ("F-1", "C-2"), "The entry has a field that nobody knows.",
-                says(_lines(*ADA, "x-shoe-size: Forty two")), has=(*SEEN, b"Forty two"))
-    yield found("subtype", ("F-1",), "A phone has a subtype that nobody knows.",
-                says(_lines(*ADA, "phone.zeppelin: 4799")), has=(*SEEN, b"4799"))
+        yield Situation(
+            f"code-{code}",
+            ("C-1",),
+            f"An unknown {code[0]}xx comes without entries.",
+            **_both(says(partial(refusal, status=code, text="Strange"))),
+            exits=(NO_ANSWER,),
+        )
+    yield Situation(
+        "code-498",
+        ("C-1", "C-4"),
+        "An unknown 4xx asks for 30 seconds of patience.",
+        **_both(says(partial(refusal, status="498", parameters="retry=30", text="Later"))),
+        exits=(NO_ANSWER,),
+        check=_not_again("C-1"),
+    )
+    yield found(
+        "parameters",
+        ("C-2",),
+        "The status line has unknown parameters.",
+        says(partial(reply, parameters="matched=1 left=0 at=c0ffee zz=9 mood=Blue7")),
+        has=SEEN,
+    )
+    yield found(
+        "fields",
+        ("F-1", "C-2"),
+        "The entry has a field that nobody knows.",
+        says(_lines(*ADA, "x-shoe-size: Forty two")),
+        has=(*SEEN, b"Forty two"),
+    )
+    yield found(
+        "subtype",
+        ("F-1",),
+        "A phone has a subtype that nobody knows.",
+        says(_lines(*ADA, "phone.zeppelin: 4799")),
+        has=(*SEEN, b"4799"),
+    )
     for name, (text, exits) in STEERING.items():
-        yield Situation(f"value-{name}", ("C-7", "C-5"), "A value could steer a terminal.",
-                        turn, ends(_lines(*ADA, f"note: X{text}Y")), exits)
-        yield Situation(f"status-{name}", ("C-7", "C-5"), "A status text could steer a terminal.",
-                        turn, ends(partial(refusal, status="599", text=f"No{text}Y")),
-                        (NO_ANSWER,))
+        yield Situation(
+            f"value-{name}",
+            ("C-7", "C-5"),
+            "A value could steer a terminal.",
+            turn,
+            ends(_lines(*ADA, f"note: X{text}Y")),
+            exits,
+        )
+        yield Situation(
+            f"status-{name}",
+            ("C-7", "C-5"),
+            "A status text could steer a terminal.",
+            turn,
+            ends(partial(refusal, status="599", text=f"No{text}Y")),
+            (NO_ANSWER,),
+        )
 
 
 def _referrals() -> Iterator[Situation]:
     home, second, third = _hosts(3)
     follow = partial(Situation, exits=(NOTHING, NO_ANSWER), check=_walk)
     yield Situation(
-        "referral", ("X-3",), "A referral leads to the answer.",
+        "referral",
+        ("X-3",),
+        "A referral leads to the answer.",
         **_both(_referral({home: [second]}, {second: b"ada"})),
-        exits=(FOUND, NO_ANSWER), check=_walk, hosts=_hosts(2))
-    yield follow("referral-self", ("X-3",), "A server refers to itself.",
-                 **_both(_referral({home: [home]}, {})))
-    yield follow("referral-loop", ("X-3",), "Two servers refer to each other.",
-                 **_both(_referral({home: [second], second: [home]}, {})), hosts=_hosts(2))
+        exits=(FOUND, NO_ANSWER),
+        check=_walk,
+        hosts=_hosts(2),
+    )
+    yield follow(
+        "referral-self",
+        ("X-3",),
+        "A server refers to itself.",
+        **_both(_referral({home: [home]}, {})),
+    )
+    yield follow(
+        "referral-loop",
+        ("X-3",),
+        "Two servers refer to each other.",
+        **_both(_referral({home: [second], second: [home]}, {})),
+        hosts=_hosts(2),
+    )
     yield Situation(
-        "referral-deep", ("X-3",), "Referrals lead four servers deep.",
-        **_both(_referral({_host(n): [_host(n + 1)] for n in range(1, 5)},
-                          {_host(5): b"mallory"})),
-        exits=(NOTHING, NO_ANSWER), hosts=_hosts(5),
-        check=lambda notes: [*_walk(notes), *_unasked("X-3", _host(5))(notes)])
-    yield follow("referral-wide", ("X-3",), "A referral names eleven servers.", hosts=_hosts(12),
-                 **_both(_referral({home: list(_hosts(12)[1:])}, {})))
-    yield Situation("referral-order", ("X-3",), "The second of three servers has the answer.",
-                    **_both(_referral({home: list(_hosts(4)[1:])},
-                                      {third: b"ada", _host(4): b"mallory"})),
-                    exits=(FOUND, NO_ANSWER), check=_walk, hosts=_hosts(4))
-    yield Situation("referral-port", ("X-4",), "A referral leads to another port.",
-                    **_both(lambda each: [_refers(each, [f"{HOME}:{each.trap}"])]),
-                    exits=(NOTHING, NO_ANSWER), check=_unasked("X-4", second))
-    yield Situation("referral-nonsense", ("X-4",), "A referral names no server.",
-                    **_both(lambda each: [_refers(each, ["[::", ":0", "a b", "x:99999999"])]),
-                    exits=(NOTHING, NO_ANSWER))
-    yield Situation("referral-tls", ("X-5",), "`tls: yes` is not followed in plain text.",
-                    **_both(_referral({home: [second]}, {second: b"mallory"}, "yes")),
-                    exits=(NOTHING, NO_ANSWER), hosts=_hosts(2),
-                    check=_unasked("X-5", second, tls=True))
-    yield Situation("referral-out-of-tls", ("X-5", "L-6"), "A server inside TLS refers to text.",
-                    **_both(_referral({home: [second]}, {second: b"mallory"})), tls=True,
-                    trust=True, exits=(NOTHING, NO_ANSWER), hosts=_hosts(2), arguments=("--tls",),
-                    check=_unasked("X-5", second, tls=True))
+        "referral-deep",
+        ("X-3",),
+        "Referrals lead four servers deep.",
+        **_both(_referral({_host(n): [_host(n + 1)] for n in range(1, 5)}, {_host(5): b"mallory"})),
+        exits=(NOTHING, NO_ANSWER),
+        hosts=_hosts(5),
+        check=lambda notes: [*_walk(notes), *_unasked("X-3", _host(5))(notes)],
+    )
+    yield follow(
+        "referral-wide",
+        ("X-3",),
+        "A referral names eleven servers.",
+        hosts=_hosts(12),
+        **_both(_referral({home: list(_hosts(12)[1:])}, {})),
+    )
+    yield Situation(
+        "referral-order",
+        ("X-3",),
+        "The second of three servers has the answer.",
+        **_both(_referral({home: list(_hosts(4)[1:])}, {third: b"ada", _host(4): b"mallory"})),
+        exits=(FOUND, NO_ANSWER),
+        check=_walk,
+        hosts=_hosts(4),
+    )
+    yield Situation(
+        "referral-port",
+        ("X-4",),
+        "A referral leads to another port.",
+        **_both(lambda each: [_refers(each, [f"{HOME}:{each.trap}"])]),
+        exits=(NOTHING, NO_ANSWER),
+        check=_unasked("X-4", second),
+    )
+    yield Situation(
+        "referral-nonsense",
+        ("X-4",),
+        "A referral names no server.",
+        **_both(lambda each: [_refers(each, ["[::", ":0", "a b", "x:99999999"])]),
+        exits=(NOTHING, NO_ANSWER),
+    )
+    yield Situation(
+        "referral-tls",
+        ("X-5",),
+        "`tls: yes` is not followed in plain text.",
+        **_both(_referral({home: [second]}, {second: b"mallory"}, "yes")),
+        exits=(NOTHING, NO_ANSWER),
+        hosts=_hosts(2),
+        check=_unasked("X-5", second, tls=True),
+    )
+    yield Situation(
+        "referral-out-of-tls",
+        ("X-5", "L-6"),
+        "A server inside TLS refers to text.",
+        **_both(_referral({home: [second]}, {second: b"mallory"})),
+        tls=True,
+        trust=True,
+        exits=(NOTHING, NO_ANSWER),
+        hosts=_hosts(2),
+        arguments=("--tls",),
+        check=_unasked("X-5", second, tls=True),
+    )
 
 
 def _input() -> Iterator[Situation]:
@@ -512,20 +732,56 @@ def _input() -> Iterator[Situation]:
         ("c1", "a control of two octets", "ada\x85b"),
         ("long", "more than 1,232 octets", "ada" * 500),
     ):
-        yield Situation(f"input-{name}", ("C-6",), f"The query holds {about}.", good, good,
-                        (WRONG_USE,), check=_unsent("C-6"), query=query)
+        yield Situation(
+            f"input-{name}",
+            ("C-6",),
+            f"The query holds {about}.",
+            good,
+            good,
+            (WRONG_USE,),
+            check=_unsent("C-6"),
+            query=query,
+        )
 
 
 def _over_tls() -> Iterator[Situation]:
     refuses = partial(Situation, exits=(NO_ANSWER,), arguments=("--tls",), check=_only_tls("L-6"))
     text = says(lambda each: reply(each, entries=(MALLORY,), tag=each.tag))
-    yield Situation("tls", ("L-6",), "A trusted server answers over TLS.", text, good,
-                    (FOUND, NO_ANSWER), check=_only_tls("L-6"), arguments=("--tls",), tls=True,
-                    trust=True)
+    yield Situation(
+        "tls",
+        ("L-6",),
+        "A trusted server answers over TLS.",
+        text,
+        good,
+        (FOUND, NO_ANSWER),
+        check=_only_tls("L-6"),
+        arguments=("--tls",),
+        tls=True,
+        trust=True,
+    )
     yield refuses("tls-text", ("L-6",), "A server answers TLS with plain text.", text, text)
-    yield refuses("tls-closed", ("L-6",), "A server closes a connection that begins with TLS.",
-                  text, lambda each: [Close()])
-    yield refuses("tls-untrusted", ("L-6",), "The certificate is signed by nobody known.", text,
-                  text, tls=True)
-    yield refuses("tls-other-name", ("L-6",), "The certificate is for another name.", text, text,
-                  tls=True, trust=True, hosts=("127.0.0.2",))
+    yield refuses(
+        "tls-closed",
+        ("L-6",),
+        "A server closes a connection that begins with TLS.",
+        text,
+        lambda each: [Close()],
+    )
+    yield refuses(
+        "tls-untrusted",
+        ("L-6",),
+        "The certificate is signed by nobody known.",
+        text,
+        text,
+        tls=True,
+    )
+    yield refuses(
+        "tls-other-name",
+        ("L-6",),
+        "The certificate is for another name.",
+        text,
+        text,
+        tls=True,
+        trust=True,
+        hosts=("127.0.0.2",),
+    )

@@ -82,6 +82,8 @@ class Notes:
     """What the client sent."""
 
     requests: list[Request] = field(default_factory=list)
+    answered: list[float] = field(default_factory=list)
+    """When octets were sent, in seconds since the stage was set."""
     connections: int = 0
     taken: int = 0
     """The octets that the client's end of a connection took at most."""
@@ -211,6 +213,7 @@ class Stage:
                     self._ended.wait(part)
                 elif isinstance(part, bytes):
                     datagrams.sendto(part, peer)
+                    self.notes.answered.append(time.monotonic() - self._began)
                 elif isinstance(part, Stranger):
                     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
                         stranger.bind((HOME, 0))
@@ -256,6 +259,7 @@ class Stage:
                 self._ended.wait(part)
             elif isinstance(part, bytes):
                 connection.sendall(part)
+                self.notes.answered.append(time.monotonic() - self._began)
                 sent += len(part)
                 self.notes.taken = max(self.notes.taken, sent)
             elif isinstance(part, Close):

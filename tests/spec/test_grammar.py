@@ -24,7 +24,7 @@ from phonebook.wire import (
     parse_request,
     render,
 )
-from phonebook.wire.codes import VERBS
+from phonebook.wire.codes import MAX_LINE, VERBS
 
 RANDOM = st.randoms(use_true_random=False)
 RULES = {"LOOKUP": "lookup", "ENTRY": "entry", "HELP": "help"}
@@ -61,16 +61,15 @@ def judge(line: bytes) -> Code | None:
     except RequestError as error:
         code = error.code
         assert 0 <= error.offset <= len(line)
-    assert accepts("request-line", line + b"\n") == (code is not Code.MALFORMED)
+    assert accepts("request-line", line + b"\r\n") == (code is not Code.MALFORMED)
     if code is not Code.MALFORMED:
         verb = line.split(b" ")[0].decode()
         assert (verb in VERBS) == (code is not Code.UNKNOWN_VERB)
     if request is not None:
         # the two rules beside the grammar do not change what it accepts
         assert accepts(RULES[request.verb], line.rstrip(b" "))
-        again = parse_request(request.octets().rstrip(b"\r\n"))
-        # spaces between options are not kept, those of the query are
-        assert again == request
+        if len(line) <= MAX_LINE - 2:  # a lone LF leaves room for one octet more than we send
+            assert parse_request(request.octets().removesuffix(b"\r\n")) == request
     return code
 
 
@@ -85,7 +84,7 @@ def test_the_grammar_is_whole() -> None:
 def test_cases(case: Case) -> None:
     """What the cases send and what the server answers is of the grammar."""
     now = snapshot(case.profile)
-    for line in LineReader().feed(sent(case)):
+    for line in dict.fromkeys(LineReader().feed(sent(case))):
         judge(line)
         for octets in (answer(line, now)[0], answer_datagram(line.ljust(1_200) + b"\n", now)):
             if octets is not None:
@@ -193,9 +192,9 @@ def test_sent_requests_are_of_the_grammar(request: Request, pad: int) -> None:
     assert parse_request(octets.removesuffix(b"\r\n")) == request
 
 
-VALUES = st.text(
-    st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=12
-).filter(lambda text: not text.startswith(" ") and not text.endswith(" "))
+VALUES = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=12).filter(
+    lambda text: not text.startswith(" ") and not text.endswith(" ")
+)
 ENTRIES = st.tuples(IDS, st.lists(st.tuples(NAMES, VALUES), max_size=4))
 PARAMETERS = st.lists(st.from_regex(r"[a-z]{1,8}=[A-Za-z0-9]{1,8}", fullmatch=True), max_size=3)
 

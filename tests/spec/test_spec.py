@@ -51,9 +51,7 @@ def test_every_norm_has_an_id(name: str) -> None:
     wrong = [
         paragraph
         for paragraph in paragraphs((SPEC / name).read_text("utf-8"))
-        if KEYWORD.search(paragraph)
-        and not ITEM.match(paragraph)
-        and TERMINOLOGY not in paragraph
+        if KEYWORD.search(paragraph) and not ITEM.match(paragraph) and TERMINOLOGY not in paragraph
     ]
     assert not wrong, "\n".join(wrong)
 
@@ -117,14 +115,12 @@ def test_every_code_that_a_case_can_bring_about_is_tried() -> None:
 
 def test_verbs_and_options() -> None:
     rows = table(section(NORM, "3"), "verb", "argument", "options")
-    written = {
-        row[0]: () if row[2] == "none" else tuple(re.split(", *", row[2])) for row in rows
-    }
+    written = {row[0]: () if row[2] == "none" else tuple(re.split(", *", row[2])) for row in rows}
     assert written == VERBS
     assert list(written) == list(VERBS)
     rows = table(section(NORM, "3"), "option", "value")
     assert tuple(row[0] for row in rows) == VERBS["LOOKUP"]
-    limit = dict((row[0], row) for row in rows)["limit"]
+    limit = {row[0]: row for row in rows}["limit"]
     assert limit[1] == f"1 to {codes.MAX_ENTRIES}"
     assert f"{codes.DEFAULT_ENTRIES} when absent" in limit[2]
 

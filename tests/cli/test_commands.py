@@ -1,0 +1,229 @@
+"""The commands as people run them: help, exit codes, check, demo, an installed copy."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+import venv
+from pathlib import Path
+
+import pytest
+
+import phonebook
+
+ROOT = Path(__file__).parents[2]
+LAB = ROOT / "examples" / "lab"
+COMMANDS = ("serve", "lookup", "check", "conformance", "demo")
+SCREEN = 40  # lines
+TIME = 60.0  # seconds until a test gives up
+
+
+def run(*arguments: str, **more: object) -> "subprocess.CompletedProcess[str]":
+    """Run `python -m phonebook`."""
+    options = {"capture_output": True, "text": True, "timeout": TIME, "check": False, **more}
+    done = subprocess.run([sys.executable, "-m", "phonebook", *arguments], **options)  # type: ignore[call-overload]
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def test_version() -> None:
+    done = run("--version")
+    assert (done.returncode, done.stdout) == (0, f"phonebook {phonebook.__version__}\n")
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help(command: str) -> None:
+    done = run(*command.split(), "--help", env={**os.environ, "COLUMNS": "80"})
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0
+    assert len(lines) <= SCREEN
+    assert max(map(len, lines)) <= 90
+    start = next(number for number, line in enumerate(lines) if line.startswith("example"))
+    shown = lines[start + 1 :]
+    names = ("phonebook", "phone") if command in ("", "lookup") else (f"phonebook {command}",)
+    assert any(line.strip().startswith(names) for line in shown), "an example"
+
+
+def test_help_of_phone() -> None:
+    phone = Path(sysconfig.get_path("scripts"), "phone")
+    done = subprocess.run([phone, "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "phone ada" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [[], ["unheard-of"], ["--unheard-of"], ["check"], ["lookup"]])
+def test_wrong_use(arguments: list[str]) -> None:
+    done = run(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "usage: phonebook" in done.stderr
+
+
+# check
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    """Return a directory with two errors, in a file whose name GitHub would misread."""
+    folder = tmp_path / "lab"
+    folder.mkdir()
+    (folder / "a,b:100%.yaml").write_text("- phone: 1\n- {name: X, room: nowhere}\n")
+    return folder
+
+
+def test_check_without_errors() -> None:
+    for form in ("text", "json", "github"):
+        done = run("check", "--format", form, str(LAB))
+        assert done.returncode == 0, done.stdout
+        assert not done.stdout or form == "json" or "warning" in done.stdout
+    assert "entries, " in run("check", str(LAB)).stderr
+
+
+def test_check_counts(tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text("- name: Ada\n")
+    assert run("check", str(tmp_path)).stderr == "1 entry, 0 warnings\n"
+
+
+def test_check_text(broken: Path) -> None:
+    done = run("check", str(broken))
+    assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    assert len(lines) == 2
+    assert all(f"{broken}/a,b:100%.yaml:" in line and ": error: " in line for line in lines)
+
+
+def test_check_json(broken: Path) -> None:
+    done = run("check", "--format", "json", str(broken))
+    assert done.returncode == 1
+    problems = json.loads(done.stdout)
+    assert [(each["line"], each["severity"]) for each in problems] == [(1, "error"), (2, "error")]
+    assert all(
+        set(each) == {"file", "line", "column", "severity", "code", "sentence"} for each in problems
+    )
+
+
+def test_check_github(broken: Path) -> None:
+    done = run("check", "--format", "github", str(broken))
+    assert done.returncode == 1
+    for line in done.stdout.splitlines():
+        head, _, sentence = line.removeprefix("::error ").partition("::")
+        assert head.startswith("file=") and sentence
+        assert "a%2Cb%3A100%25.yaml,line=" in head
+        assert head.count(",") == 2
+
+
+def test_check_nothing_there(tmp_path: Path) -> None:
+    for where in (tmp_path, tmp_path / "gone"):
+        done = run("check", str(where))
+        assert done.returncode == 4
+        assert done.stdout.count("\n") == 1
+
+
+def test_check_survives_a_c_locale(tmp_path: Path) -> None:
+    (tmp_path / "ä.yaml").write_text("- {name: Bäbbage, room: Zürich}\n", encoding="utf-8")
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = run("check", str(tmp_path), env=environment, encoding="utf-8")
+    assert done.returncode == 1
+    assert "Zürich" in done.stdout
+
+
+# demo
+
+
+def shows_lookups(text: str) -> None:
+    assert text.startswith("phonebook: ready: ")
+    assert text.count("\nC: ") == text.count("S: .\n") >= 4
+    assert text.count("S: 250 ") >= 3
+    assert "S: 252 " not in text and "S: 350 " not in text, "each finds something"
+    assert "S: 210 " in text
+
+
+def test_demo_once() -> None:
+    done = run("demo", "--once")
+    assert (done.returncode, done.stderr) == (0, "")
+    shows_lookups(done.stdout)
+
+
+def test_demo_stays_until_ctrl_c() -> None:
+    command = [sys.executable, "-m", "phonebook", "demo"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as demo:
+        assert demo.stdout is not None and demo.stderr is not None
+        try:
+            tried = next(line for line in demo.stdout if line.startswith("Try it: "))
+            server = tried.split("--server ")[1].split()[0]
+            found = run("lookup", "--server", server, "--format", "json", "ada byron")
+            assert found.returncode == 0
+            assert json.loads(found.stdout)[0]["id"] == "ada-byron"
+            os.killpg(demo.pid, signal.SIGINT)  # as a terminal does: to both
+            assert demo.wait(TIME) == 130
+            assert "Traceback" not in demo.stderr.read()
+        finally:
+            if demo.poll() is None:
+                demo.kill()
+    assert run("lookup", "--server", server, "--timeout", "1", "ada").returncode == 3
+
+
+# An installed copy
+
+
+def test_wheel_far_from_the_checkout(tmp_path: Path) -> None:
+    """The wheel carries the lab, the specification and the cases; both commands work from it."""
+    pytest.importorskip("build")
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, ROOT],
+        capture_output=True,
+        timeout=TIME,
+        check=True,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    far = tmp_path / "far"
+    venv.create(far, with_pip=False, symlinks=True)
+    python = far / "bin" / "python"
+    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+    subprocess.run([*install, "--no-deps", "--no-index", wheel], timeout=TIME, check=True)
+    # what it needs comes from here: from a copy of the path that leaves the checkout out
+    needed = tmp_path / "needed"
+    needed.mkdir()
+    for each in Path(sysconfig.get_path("purelib")).iterdir():
+        if "phonebook" not in each.name and each.suffix != ".pth":
+            (needed / each.name).symlink_to(each)
+    environment = {**os.environ, "PYTHONPATH": str(needed)}
+
+    def installed(*command: str) -> "subprocess.CompletedProcess[str]":
+        done = subprocess.run(
+            [str(python.parent / command[0]), *command[1:]],
+            cwd=far,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=TIME,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done
+
+    where = installed("python", "-c", "import phonebook; print(phonebook.__file__)").stdout
+    assert where.startswith(str(far))
+    shows_lookups(installed("phonebook", "demo", "--once").stdout)
+    assert "phone ada" in installed("phone", "--help").stdout
+    assert installed("phonebook", "conformance", "--list").stdout.count("\n") > 150
+    assert installed("phonebook", "--version").stdout == f"phonebook {phonebook.__version__}\n"
+
+
+def test_help_is_quick() -> None:
+    """Nothing heavy is imported before it is needed."""
+    code = (
+        "import sys; from phonebook.cli.main import main\n"
+        "try: main(['lookup', '--help'])\n"
+        "finally: print(sorted({'twisted', 'yaml', 'asyncio'} & set(sys.modules)))"
+    )
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=TIME, check=False
+    )
+    assert done.stdout.endswith("[]\n"), done.stdout
+    assert time.perf_counter() - start < 5

@@ -1,0 +1,119 @@
+"""Reloads under load: every request is answered, whole, from one snapshot or the next."""
+
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from running import WAIT, Server, write
+
+from phonebook.wire import ReplyReader, parse_reply
+
+Serve = Callable[..., Server]
+
+
+def generation(number: int) -> str:
+    """Return a directory that says its number twice in every entry."""
+    entries = "".join(
+        f"- {{name: Person {each}, id: p-{each}, title: g{number}, note: g{number}}}\n"
+        for each in range(40)
+    )
+    return entries
+
+
+def numbers(entries: tuple[tuple[tuple[str, str], ...], ...]) -> set[str]:
+    return {value for entry in entries for field, value in entry if field in ("title", "note")}
+
+
+class Asker(threading.Thread):
+    """Asks without pause until told to stop; keeps what was wrong."""
+
+    def __init__(self, server: Server, udp: bool) -> None:
+        """Ask this server, over UDP or TCP."""
+        super().__init__(daemon=True)
+        self.server, self.udp = server, udp
+        self.stopped = threading.Event()
+        self.answered, self.wrong, self.seen = 0, list[str](), list[int]()
+
+    def run(self) -> None:
+        """Ask."""
+        try:
+            (self._datagrams if self.udp else self._stream)()
+        except Exception as error:
+            self.wrong.append(repr(error))
+
+    def _datagrams(self) -> None:
+        line = b"LOOKUP limit=2 fields=title,note person".ljust(1_198) + b"\r\n"
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+            asker.connect(("127.0.0.1", self.server.port))
+            asker.settimeout(WAIT)
+            while not self.stopped.is_set():
+                asker.send(line)
+                self._look(parse_reply(asker.recv(4_096)).entries, 2)
+
+    def _stream(self) -> None:
+        reader, pending = ReplyReader(), 8
+        line = b"LOOKUP limit=32 person\r\n"
+        with self.server.connect() as connection:
+            while not self.stopped.is_set():
+                connection.sendall(line * pending)
+                replies = []
+                while len(replies) < pending:
+                    octets = connection.recv(65_536)
+                    assert octets, "closed"
+                    replies += reader.feed(octets)
+                for reply in replies:
+                    self._look(reply.entries, 32)
+
+    def _look(self, entries: tuple[tuple[tuple[str, str], ...], ...], count: int) -> None:
+        self.answered += 1
+        seen = numbers(entries)
+        if len(entries) != count or len(seen) != 1:
+            self.wrong.append(f"{len(entries)} entries of {seen}")
+            return
+        number = int(seen.pop()[1:])
+        if self.seen and number < self.seen[-1]:
+            self.wrong.append(f"{number} after {self.seen[-1]}")
+        if not self.seen or number != self.seen[-1]:
+            self.seen.append(number)
+
+
+@pytest.mark.parametrize("reloads", [10, pytest.param(100, marks=pytest.mark.full)])
+def test_reloads_under_load(serve: Serve, tmp_path: Path, reloads: int) -> None:
+    file = tmp_path / "phonebook.yaml"
+    write(file, generation(0))
+    server = serve(tmp_path)
+    askers = [Asker(server, udp) for udp in (True, False)]
+    for asker in askers:
+        asker.start()
+    refused = taken = 0
+    for number in range(1, reloads + 1):
+        broken = number % 2 == 1
+        write(file, generation(number) + "- name: Two\n  name: Two\n" * broken)
+        refused, taken = refused + broken, taken + (not broken)
+
+        def dealt_with(refused: int = refused, taken: int = taken) -> bool:
+            done = (server.said.count("goes on answering"), server.said.count(": reloaded: "))
+            if done[0] >= refused and done[1] >= taken:
+                return True
+            server.signal(signal.SIGHUP)  # one that comes while it loads is left to the poll
+            time.sleep(0.05)
+            return False
+
+        server.until(dealt_with)
+        answered = [asker.answered for asker in askers]
+        server.until(
+            lambda answered=answered: all(  # type: ignore[misc]
+                asker.answered > before + 8 or asker.wrong
+                for asker, before in zip(askers, answered, strict=True)
+            )
+        )
+    for asker in askers:
+        asker.stopped.set()
+        asker.join(WAIT)
+        assert not asker.wrong, asker.wrong[:5]
+        assert asker.seen == list(range(0, reloads + 1, 2)), "the whole ones, in their order"
+        print(f"{'udp' if asker.udp else 'tcp'}: {asker.answered} answered in {reloads} reloads")

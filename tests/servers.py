@@ -14,6 +14,11 @@ from phonebook.conformance.wire import Address
 
 START = 30.0  # seconds, on a busy machine
 
+_MAIN = """
+import sys
+from phonebook.cli.main import main
+sys.exit(main())
+"""
 _READY = re.compile(r"ready\b.*?(?:127\.0\.0\.1:)?(\d+)(?: \(|$)")
 
 

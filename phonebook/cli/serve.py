@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import signal
 import sys
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         idle_time=arguments.idle_timeout,
     )
     try:
-        serve(options, lambda line: print(line, file=sys.stderr, flush=True))
+        ended_by = serve(options, lambda line: print(line, file=sys.stderr, flush=True))
     except DirectoryError as error:
         print(error, file=sys.stderr)
         print(f"phonebook: {arguments.dir} is not served", file=sys.stderr)
@@ -71,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     except BindError as error:
         print(f"phonebook: {error}", file=sys.stderr)
         return 5
-    return 0
+    return 130 if ended_by == signal.SIGINT else 0
 
 
 def _port(text: str) -> int:

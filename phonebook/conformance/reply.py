@@ -189,10 +189,11 @@ def _read_entries(reply: Reply, body: list[bytes], wrong: "_Wrong") -> None:
         reply.entries.append([line.decode("utf-8", "backslashreplace") for line in block])
 
 
-def _place(name: str) -> tuple[int, str, bool, str]:
+def _place(name: str) -> tuple[int, bool, str]:
     base, dot, subtype = name.partition(".")
-    known = FIELDS.index(base) if base in FIELDS else len(FIELDS)
-    return known, base, bool(dot), subtype
+    if base in FIELDS:
+        return FIELDS.index(base), bool(dot), subtype
+    return len(FIELDS), False, name
 
 
 def _check_value(value: bytes, line: bytes, wrong: "_Wrong") -> None:

@@ -122,4 +122,4 @@ def _unreadable(file: Path, error: OSError, problems: Problems) -> None:
 def directory_files(path: str | os.PathLike[str]) -> list[Path]:
     """Return the files that `load` would read, in its order; unreadable folders count for none."""
     top = Path(path)
-    return _files(top, Problems()) if top.is_dir() else [top]
+    return _files(top, Problems()) if os.path.isdir(top) else [top]

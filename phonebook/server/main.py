@@ -19,7 +19,7 @@ from twisted.internet.interfaces import (
 from phonebook.directory.entry import Directory
 from phonebook.server import reload
 from phonebook.server.factory import Door
-from phonebook.server.reload import Reloader, read_snapshot
+from phonebook.server.reload import Fingerprint, Reloader, fingerprint, read_snapshot
 from phonebook.server.sockets import bind
 from phonebook.server.state import State
 from phonebook.server.udp import DatagramPort
@@ -54,12 +54,13 @@ class Options:
     idle_time: float | None = None
 
 
-def serve(options: Options, ready: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT; `ready` is told the line that says so.
+def serve(options: Options, ready: Callable[[str], None]) -> int:
+    """Serve until SIGTERM or SIGINT and return which; `ready` is told the line that says so.
 
     Raises `DirectoryError`, `BindError` and `TlsError` before anything is answered.
     """
     tls = _tls(options)
+    before = fingerprint(options.path)
     snapshot, loaded = read_snapshot(options.path, lambda each: _terms(each, options))
     for problem in loaded.problems:
         log.warning("%s", problem)
@@ -67,7 +68,7 @@ def serve(options: Options, ready: Callable[[str], None]) -> None:
 
     from twisted.internet import reactor
 
-    _run(cast(Reactor, reactor), options, State(snapshot), bound, tls, ready)
+    return _run(cast(Reactor, reactor), options, State(snapshot), before, bound, tls, ready)
 
 
 class Reactor(IReactorCore, IReactorFDSet, IReactorSocket, reload.Reactor):
@@ -78,14 +79,16 @@ def _run(
     reactor: Reactor,
     options: Options,
     state: State,
+    before: Fingerprint,
     bound: list[socket.socket],
     tls: "CertificateOptions | None",
     ready: Callable[[str], None],
-) -> None:
+) -> int:
     addresses = list(dict.fromkeys(_address(each.getsockname()) for each in bound))
     door = Door(state, reactor, tls)
     streams: list[IListeningPort] = []
     datagrams: list[DatagramPort] = []
+    ended: list[int] = []  # by which signal
     for each in bound:
         if each.type == socket.SOCK_STREAM:
             family = each.family
@@ -94,7 +97,7 @@ def _run(
         else:
             datagrams.append(DatagramPort(each, state))
             reactor.addReader(datagrams[-1])
-    reloader = Reloader(options.path, state, lambda directory: _terms(directory, options))
+    reloader = Reloader(options.path, before, state, lambda each: _terms(each, options))
 
     def stop() -> None:
         for port in streams:
@@ -120,13 +123,13 @@ def _run(
     def act(number: int) -> None:
         if number == signal.SIGHUP:
             reloader.reload()
-        elif streams or datagrams:  # once: a second signal changes nothing
+        elif not ended:  # a second signal changes nothing
+            ended.append(number)
             stop()
-            streams.clear()
-            datagrams.clear()
 
     reactor.callWhenRunning(announce)
     reactor.run()
+    return ended[0]
 
 
 def ready_line(options: Options, state: State, addresses: list[str]) -> str:

@@ -52,10 +52,12 @@ class Reactor(IReactorTime, IReactorThreads):
 class Reloader:
     """Watches a directory and swaps the state's snapshot."""
 
-    def __init__(self, path: Path, state: State, terms: Callable[[Directory], Terms]) -> None:
-        """Watch `path` for `state`; `begin` starts it."""
+    def __init__(
+        self, path: Path, served: Fingerprint, state: State, terms: Callable[[Directory], Terms]
+    ) -> None:
+        """Watch `path`, as it was before the state's snapshot was read; `begin` starts it."""
         self._path, self._state, self._terms = path, state, terms
-        self._served = self._seen = fingerprint(path)
+        self._served = self._seen = served
         self._busy = False
 
     def begin(self, reactor: Reactor) -> None:

@@ -18,7 +18,8 @@ END = b".\r\n"
 
 _STATUS = re.compile(
     r"(?P<code>[2-5][0-9]{2})(?: #(?P<tag>[A-Za-z0-9]{1,16}))?"
-    r"(?P<parameters>(?: (?:PHONEBOOK/1|[a-z]+=[A-Za-z0-9]+)(?= |$))*)(?: (?P<text>[A-Z][ -<>-~]*))?"
+    r"(?P<parameters>(?: (?:PHONEBOOK/1|[a-z]+=[A-Za-z0-9]+)(?= |$))*)"
+    r"(?: (?P<text>[A-Z][ -<>-~]*))?"
 )
 _LINE = re.compile(
     r"(?P<field>[a-z][a-z0-9-]{0,31}(?:\.[a-z0-9-]{1,30})?): "

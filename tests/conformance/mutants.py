@@ -185,12 +185,7 @@ FRAMING.LineReader.feed = feed
     Mutant("no-half-close", "T-5", """
 conversation().readConnectionLost = lambda self: self.transport.abortConnection()
 """),
-    Mutant("reset", "T-6", """
-def linger(self):
-    self._lingering_since = self._clock.seconds()
-    self.transport.abortConnection()
-conversation()._linger = linger
-"""),
+    Mutant("reset", "T-6", "conversation()._close = lambda self: self.transport.abortConnection()"),
     Mutant("no-pipeline", "T-7", """
 feed = FRAMING.LineReader.feed
 FRAMING.LineReader.feed = lambda self, octets: feed(self, octets)[:1]

@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 from running import WAIT, Server, write
+from twisted.internet.task import Clock
 
+from phonebook.server.reload import POLL_INTERVAL, Reloader, fingerprint, read_snapshot
+from phonebook.server.state import State
+from phonebook.service.snapshot import Terms
 from phonebook.wire import ReplyReader, parse_reply
 
 Serve = Callable[..., Server]
@@ -79,6 +83,22 @@ class Asker(threading.Thread):
             self.wrong.append(f"{number} after {self.seen[-1]}")
         if not self.seen or number != self.seen[-1]:
             self.seen.append(number)
+
+
+def test_change_between_load_and_watch(tmp_path: Path) -> None:
+    """A file that changes while the server starts is not missed."""
+    file = tmp_path / "phonebook.yaml"
+    write(file, generation(0))
+    before = fingerprint(tmp_path)
+    state = State(read_snapshot(tmp_path, lambda _: Terms())[0])
+    write(file, generation(1))
+    reloader = Reloader(tmp_path, before, state, lambda _: Terms())
+    asked = []
+    reloader.reload = lambda: asked.append(True)  # type: ignore[method-assign]
+    clock = Clock()
+    reloader.begin(clock)  # type: ignore[arg-type]
+    clock.pump([POLL_INTERVAL] * 2)
+    assert asked
 
 
 @pytest.mark.parametrize("reloads", [10, pytest.param(100, marks=pytest.mark.full)])

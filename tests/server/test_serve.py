@@ -295,6 +295,12 @@ def test_sigterm_finishes_what_was_asked(serve: Serve, lab: Path) -> None:
         server.connect()
 
 
+def test_ctrl_c(serve: Serve, lab: Path) -> None:
+    server = serve(lab)
+    server.signal(signal.SIGINT)
+    assert server.wait() == 130
+
+
 def test_sighup(serve: Serve, lab: Path) -> None:
     server = serve(lab)
     write(lab / "phonebook.yaml", (lab / "phonebook.yaml").read_text().replace("4711", "4799"))
@@ -379,6 +385,11 @@ def test_missing_directory(tmp_path: Path) -> None:
     code, said = ending("--port", "0", str(tmp_path / "nowhere"))
     assert code == 4
     assert "nowhere" in said
+
+
+def test_path_that_is_none() -> None:
+    code, said = ending("--port", "0", "x" * 300)
+    assert (code, said.count(" error: ")) == (4, 1)
 
 
 def test_broken_directory(tmp_path: Path) -> None:

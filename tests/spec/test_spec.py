@@ -144,6 +144,7 @@ LIMITS = {
     "time of a request line": (codes.REQUEST_TIME,),
     "connection": (codes.CONNECTION_TIME,),
     "TLS handshake": (codes.HANDSHAKE_TIME,),
+    "connections at a time": (),
     "lingering close": (codes.LINGER_TIME, codes.LINGER_OCTETS),
 }
 
@@ -215,7 +216,7 @@ def test_order_of_lines() -> None:
     assert ordered.index("phone.mobile") + 1 == ordered.index("phone.work")
     assert [each for each in ordered if each.partition(".")[0] in fields.KNOWN and "." not in each
             ] == list(fields.KNOWN)  # fmt: skip
-    assert ordered[-4:] == ["apiary", "x", "x.a", "x-y"]
+    assert ordered[-4:] == ["apiary", "x", "x-y", "x.a"]
 
 
 # transcripts

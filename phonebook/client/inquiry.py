@@ -207,6 +207,9 @@ class _Walk:
                 return answer
             if nearest is None or not nearest.entries:
                 nearest = answer
+        if isinstance(failure, NoAnswer | BrokenReply):
+            sentence = f"{referrer.server} does not know it and refers to others. {failure}"
+            raise type(failure)(sentence)
         if failure:  # a part of the answer would pass for the whole
             raise failure
         if nearest is None:

@@ -100,7 +100,7 @@ def _main(options: argparse.Namespace, command: list[str]) -> int:
         raise _WrongUse("a client's command stands behind `--client --`.")
     if options.client:
         hostile = importlib.import_module("phonebook.conformance.hostile")
-        return int(hostile.main(command))
+        return int(hostile.main(command, options.format))
     if options.directory:
         _print_directory(options.profile or "core", options.form)
         return DONE

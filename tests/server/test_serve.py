@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -253,6 +254,23 @@ def test_session_time(serve: Serve, lab: Path, octets: bytes) -> None:
     assert got.count(NOBODY) * len(NOBODY) == len(got), "due replies are whole"
     assert bool(got) == bool(octets)
     assert 0.9 < seconds < 2.5
+
+
+def test_time_of_a_line_runs_only_while_we_read(serve: Serve, lab: Path) -> None:
+    times(lab, idle=9, request=1, session=30)
+    server = serve(lab)
+    count, line = 150_000, b"LOOKUP a\r\n"
+    reply = server.ask(line)
+    with server.connect(receive_buffer=4_096) as connection:
+        sender = threading.Thread(target=connection.sendall, args=(line * count,), daemon=True)
+        sender.start()
+        time.sleep(2.5)  # nothing is read, and the server stands in the middle of some line
+        left = count * len(reply)
+        while left:
+            got = len(connection.recv(1_000_000))
+            assert got, "closed"
+            left -= got
+        sender.join(WAIT)
 
 
 def test_peer_that_never_reads_is_let_go(serve: Serve, lab: Path) -> None:

@@ -19,7 +19,7 @@ from phonebook.directory import fields
 from phonebook.directory.index import MAX_MATCHES
 from phonebook.directory.load import load
 from phonebook.directory.query import MAX_WORDS
-from phonebook.directory.values import VALUE_OCTETS
+from phonebook.directory.values import NAME_OCTETS, VALUE_OCTETS
 from phonebook.service.answer import answer
 from phonebook.service.snapshot import Snapshot, Terms
 from phonebook.wire import Reply, codes, parse_reply, render
@@ -158,6 +158,8 @@ def test_limits() -> None:
             float(each) for each in numbers
         ], label
     assert codes.MAX_PENDING_REQUESTS >= 16
+    assert f"at most {NAME_OCTETS} octets" in section(NORM, "12")
+    assert f"in a directory {fields.FIELD_NAME_OCTETS}." in section(NORM, "12")
     assert codes.MAX_ID == fields.ID_OCTETS
 
 

@@ -32,9 +32,7 @@ STEP_KINDS = frozenset(
 )
 OUTCOMES = ("silence", "closed", "open")
 
-_REQUIREMENT = re.compile(
-    r"^- `?\[([A-Z]+-[0-9]+)\]`? (.*(?:\n  .*)*)$", re.MULTILINE
-)
+_REQUIREMENT = re.compile(r"^- `?\[([A-Z]+-[0-9]+)\]`? (.*(?:\n  .*)*)$", re.MULTILINE)
 _ESCAPE = re.compile(rb"\\(?:([rnt0\\])|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4}))|(\\)")
 _CASE_ID = re.compile(r"[a-z0-9-]+\Z")
 

@@ -553,15 +553,23 @@ class _Play:
                 "\n".join(reply.lines),
             )
         if "count" in expected:
-            unless(len(reply.entries) == int(expected["count"]), "The number of entries is another",
-                   f"{expected['count']} entries", f"{len(reply.entries)} entries")
+            unless(
+                len(reply.entries) == int(expected["count"]),
+                "The number of entries is another",
+                f"{expected['count']} entries",
+                f"{len(reply.entries)} entries",
+            )
         names = list(dict.fromkeys(line.partition(":")[0] for line in reply.lines if line))
         for name in expected.get("names", ()):
             unless(name in names, "A field is missing", f"{name}:")
         if "order" in expected:
             ordered = [name for name in expected["order"] if name in names]
-            unless(names[: len(ordered)] == ordered, "The fields are in another order",
-                   " ".join(ordered), " ".join(names))
+            unless(
+                names[: len(ordered)] == ordered,
+                "The fields are in another order",
+                " ".join(ordered),
+                " ".join(names),
+            )
         for line in expected.get("has", ()):
             unless(line in reply.lines, "A line is missing", line)
         for text in expected.get("lacks", ()):

@@ -79,6 +79,8 @@ def _entry(request: Request, snapshot: Snapshot) -> _Outcome:
     entry = snapshot.exact.get(request.argument)
     if entry is None:
         return _nothing(snapshot)
+    if request.fields is None:
+        return _Outcome(Code.FOUND, [snapshot.rendered_exact[entry.id]], matched=1)
     return _Outcome(Code.FOUND, [render_entry(entry, request.fields)], matched=1)
 
 

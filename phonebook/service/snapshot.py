@@ -43,6 +43,7 @@ class Snapshot:
         self.index = Index(listed)
         self.exact: Mapping[str, Entry] = {each.id: each for each in exact(directory).entries}
         self.rendered = [render_entry(entry) for entry in self.index.entries]
+        self.rendered_exact = {each.id: render_entry(each) for each in self.exact.values()}
         self.referrals = [_render_referral(each) for each in directory.header.referrals]
         seen = sha256(repr(directory.header).encode())
         for octets in self.rendered:

@@ -34,6 +34,6 @@ class LineReader:
 
 def datagram_line(datagram: bytes) -> bytes | None:
     """Return a datagram's one line without its end, or None if it is no request (U-1, U-10)."""
-    if len(datagram) > MAX_LINE or datagram.find(b"\n") != len(datagram) - 1:
+    if len(datagram) > MAX_LINE or not datagram or datagram.find(b"\n") != len(datagram) - 1:
         return None
     return datagram[:-1].removesuffix(b"\r")

@@ -79,7 +79,7 @@ def parse_request(line: bytes) -> Request:
     Raises `RequestError` with the code of the first fault in the spec's order.
     """
     try:
-        text = line.decode()
+        text = line.rstrip(b" ").decode()  # the padding, which may be most of it, first
     except UnicodeDecodeError as error:
         raise RequestError(Code.MALFORMED, "not UTF-8", offset=error.start) from None
     if not (text.isascii() and text.isprintable()) and (found := _CONTROL.search(text)):

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import TypedDict
 
 from phonebook.conformance.stage import HOME, Close, Notes, Part, Play, Request, Stranger
 
@@ -285,7 +286,18 @@ def _referral(to: dict[str, list[str]], answers: dict[str, bytes], tls: str = ""
     return play
 
 
-def _both(play: Play) -> dict[str, Play]:
+class _Both(TypedDict):
+    """The same play over either transport."""
+
+    udp: Play
+    tcp: Play
+
+
+class _Stream(TypedDict):
+    tcp: Play
+
+
+def _both(play: Play) -> _Both:
     return {"udp": play, "tcp": play}
 
 
@@ -377,7 +389,7 @@ def situations() -> list[Situation]:
 
 def _over_udp() -> Iterator[Situation]:
     found = partial(Situation, exits=(FOUND,), has=SEEN)
-    quiet = {"tcp": silent}
+    quiet: _Stream = {"tcp": silent}
     yield found("good", ("K-1", "K-3"), "The reply comes at once over UDP.", good, silent)
     yield found("good-again", ("K-1",), "A second run has a fresh tag.", good, silent)
     yield Situation(

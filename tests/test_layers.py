@@ -143,3 +143,14 @@ def test_no_posix_import_in_portable_sources() -> None:
         if module.split(".")[0] in posix
     ]
     assert not wrong, "\n".join(wrong)
+
+
+def test_tiny_server_is_tiny() -> None:
+    text = (Path(__file__).parent / "tiny_server.py").read_text("utf-8")
+    assert text.count("\n") <= 300
+    names = {
+        (node.module or "") if isinstance(node, ast.ImportFrom) else node.names[0].name
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    }
+    assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names

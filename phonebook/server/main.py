@@ -150,13 +150,13 @@ def _terms(directory: Directory, options: Options) -> Terms:
     transports = [name for name, on in (("tcp", options.tcp), ("udp", options.udp)) if on]
     if options.tls_cert is not None and options.tcp:
         transports.append("tls")
-    terms = Terms(tuple(transports))
+    default = Terms()
     idle = options.idle_time
     return Terms(
         tuple(transports),
-        float(settings.get("idle-timeout", terms.idle_time)) if idle is None else idle,
-        float(settings.get("request-timeout", terms.request_time)),
-        float(settings.get("session-timeout", terms.connection_time)),
+        float(settings.get("idle-timeout", default.idle_time)) if idle is None else idle,
+        float(settings.get("request-timeout", default.request_time)),
+        float(settings.get("session-timeout", default.connection_time)),
     )
 
 

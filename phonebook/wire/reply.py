@@ -8,7 +8,15 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from phonebook.wire.codes import CLOSING, MAX_REPLY, MAX_REPLY_LINE, PROTOCOL, TEXT, Code
+from phonebook.wire.codes import (
+    CLOSING,
+    MAX_BARE_REPLY,
+    MAX_REPLY,
+    MAX_REPLY_LINE,
+    PROTOCOL,
+    TEXT,
+    Code,
+)
 from phonebook.wire.errors import ReplyError
 
 Block = tuple[tuple[str, str], ...]
@@ -49,8 +57,8 @@ def render(code: Code, tag: str = "", parameters: str = "", entries: Iterable[by
         head += f" {parameters}"
     status = f"{head} {TEXT[code]}\r\n".encode()
     body = b"\r\n".join(entries)
-    if not body and len(status) + len(END) > 64:
-        status = f"{head}\r\n".encode()  # the text is for people, the 64 octets are the rule
+    if not body and len(status) + len(END) > MAX_BARE_REPLY:
+        status = f"{head}\r\n".encode()  # the text is for people, the length is the rule
     return status + body + END
 
 

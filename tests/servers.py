@@ -12,13 +12,11 @@ from documents import SPEC
 
 from phonebook.conformance.wire import Address
 
-START = 30.0  # seconds, on a busy machine
+TLS = ("--tls-cert", SPEC / "conformance/client-tls.pem")
+"""What makes our server offer TLS: a certificate that nobody needs to trust."""
+EVERYWHERE = "0.0.0.0"
+PATIENCE = 30.0  # seconds for a start or an answer, on a busy machine
 
-_MAIN = """
-import sys
-from phonebook.cli.main import main
-sys.exit(main())
-"""
 _READY = re.compile(r"ready\b.*?(?:127\.0\.0\.1:)?(\d+)(?: \(|$)")
 
 
@@ -29,7 +27,7 @@ def running(command: Sequence[str | Path]) -> Iterator[Address]:
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8"
     )
     assert process.stdout is not None
-    watchdog = threading.Timer(START, process.kill)
+    watchdog = threading.Timer(PATIENCE, process.kill)
     watchdog.start()
     said = []
     try:
@@ -43,7 +41,7 @@ def running(command: Sequence[str | Path]) -> Iterator[Address]:
         # nobody reads on: what a server logs later must not fill the pipe
         reader = threading.Thread(target=lambda: [*process.stdout], daemon=True)
         reader.start()
-        yield Address("127.0.0.1", int(found[1]))
+        yield Address("127.0.0.1", int(found[1]), PATIENCE)
     finally:
         watchdog.cancel()
         process.terminate()
@@ -59,12 +57,15 @@ def profile(name: str) -> Path:
     return SPEC / "conformance/profiles" / f"{name}.yaml"
 
 
-def serve(directory: Path, *more: str | Path, patch: str = "") -> list[str | Path]:
+def serve(
+    directory: Path, *more: str | Path, host: str = "127.0.0.1", patch: str = ""
+) -> list[str | Path]:
     """Return the command that starts our server, with something done to it first."""
     begin: list[str | Path] = ["-m", "phonebook"]
     if patch:
         begin = [
+            "-E",  # what it sends is not ours to answer for: recording.py lets it be
             "-c",
             f"{patch}\nimport sys\nfrom phonebook.cli.main import main\nsys.exit(main())",
         ]
-    return [sys.executable, *begin, "serve", "--host", "127.0.0.1", "--port", "0", *more, directory]
+    return [sys.executable, *begin, "serve", "--host", host, "--port", "0", *more, directory]

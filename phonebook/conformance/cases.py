@@ -14,13 +14,13 @@ TRANSPORTS = ("tcp", "udp", "tls")
 LONGEST_ABOUT = 100  # characters
 CASE_KEYS = frozenset(
     (
-        "case tries about profile transport needs ask same-octets steps source-port code ids "
-        "parameters matched left tag has lacks lines max-octets protocol count order names"
+        "case tries about profile transport needs ask same-octets steps source-port to code ids "
+        "parameters matched left tag has lacks lines last max-octets protocol count order names"
     ).split()
 )
 REPLY_KEYS = frozenset(
     (
-        "code ids tag parameters matched left has lacks lines max-octets protocol times "
+        "code ids tag parameters matched left has lacks lines last max-octets protocol times "
         "count order names"
     ).split()
 )
@@ -81,6 +81,7 @@ class Case:
     steps: tuple[Step, ...]
     same_octets: bool
     source_port: str
+    to: str
     file: str
 
 
@@ -164,6 +165,7 @@ def _case(item: Any, file: str) -> Case:
         steps=tuple(steps),
         same_octets=item.get("same-octets") == "true",
         source_port=item.get("source-port", ""),
+        to=item.get("to", ""),
         file=file,
     )
 

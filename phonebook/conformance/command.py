@@ -16,7 +16,9 @@ from phonebook.conformance.cases import (
     load_yaml,
     profiles,
 )
-from phonebook.conformance.run import NoAnswer, ask_help, run, verdicts
+from phonebook.conformance.result import verdicts
+from phonebook.conformance.run import run
+from phonebook.conformance.server import NoAnswer, ask_help
 from phonebook.conformance.wire import Address
 from phonebook.share import share
 

@@ -25,7 +25,7 @@ from phonebook.conformance.cases import (
     load_untestable,
 )
 from phonebook.conformance.reply import Failure, visible, visible_lines
-from phonebook.conformance.run import Result, verdicts
+from phonebook.conformance.result import Result, verdicts
 from phonebook.conformance.situations import FOUND, WRONG_USE, Situation, situations
 from phonebook.conformance.stage import CERTIFICATE, NoStage, Notes, Request, Stage
 from phonebook.share import share
@@ -144,6 +144,7 @@ def _case(situation: Situation) -> Case:
         steps=(),
         same_octets=False,
         source_port="",
+        to="",
         file="situations.py",
     )
 

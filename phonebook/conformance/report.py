@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from xml.etree import ElementTree
 
 from phonebook.conformance.reply import Failure
-from phonebook.conformance.run import Result, Verdict
+from phonebook.conformance.result import Result, Verdict
 
 SENTENCE = 60  # characters of a requirement's sentence on its line
 

@@ -1,38 +1,53 @@
-"""The situations that a client is brought into: what the server does, and what must come of it.
+"""The situations that a client is brought into: what the server does, and what must come of it."""
 
-A good answer holds Ada Byron, whose number is 4711. Whatever is forged, cut or broken holds
-Mallory, who must not be seen.
-"""
-
-import math
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TypedDict
 
-from phonebook.conformance.stage import HOME, Close, Notes, Part, Play, Request, Stranger
+from phonebook.conformance.checks import (
+    Check,
+    gives_up,
+    not_again,
+    nothing,
+    only_tls,
+    silence,
+    tries_tcp,
+    unasked,
+    unsent,
+    walk,
+)
+from phonebook.conformance.plays import (
+    ADA,
+    MALLORY,
+    changed,
+    each_octet,
+    endless,
+    ends,
+    first,
+    fits,
+    forged,
+    good,
+    referral,
+    refers,
+    refusal,
+    reply,
+    says,
+    silent,
+    too_long_line,
+    too_long_reply,
+    trickle,
+    turn,
+    unended,
+    with_lines,
+    with_status,
+)
+from phonebook.conformance.stage import HOME, Close, Play, Request, Stranger
 
 FOUND, NOTHING, WRONG_USE, NO_ANSWER = 0, 1, 2, 3
-FOREVER = 60.0  # seconds: longer than any client runs
-MOST_TAKEN = 8_388_608  # octets of an endless reply that a client may take: what buffers hold
-MOST_SERVERS = 8  # X-3
-LONGEST_LINE = 2_048  # C-8
-LONGEST_REPLY = 270_336  # C-8
-LONGEST_VALUE = 1_000
-ON_ITS_WAY = 0.3  # seconds for a request that had left before the refusal came
-
-ADA = ("id: ada-byron", "kind: person", "name: Ada Byron", "phone: 4711")
-MALLORY = ("id: mallory", "kind: person", "name: Mallory Forged", "phone: 6660")
 SEEN = (b"Ada Byron", b"4711")
 UNSEEN = (b"Mallory", b"6660")
-
-Check = Callable[[Notes], Iterable[tuple[str, str]]]
-"""Yields a requirement and how it was broken."""
-
-
-def _nothing(_: Notes) -> Iterator[tuple[str, str]]:
-    yield from ()
 
 
 @dataclass(frozen=True)
@@ -48,7 +63,7 @@ class Situation:
     exits: tuple[int, ...]
     has: tuple[bytes, ...] = ()
     lacks: tuple[bytes, ...] = UNSEEN
-    check: Check = _nothing
+    check: Check = nothing
     hosts: tuple[str, ...] = (HOME,)
     udp_open: bool = True
     tls: bool = False
@@ -58,232 +73,12 @@ class Situation:
     query: str | None = None
 
 
-def reply(
-    request: Request,
-    status: str = "250",
-    parameters: str = "matched=1 left=0 at=c0ffee",
-    text: str = "Found",
-    entries: tuple[tuple[str, ...], ...] = (ADA,),
-    *,
-    tag: str | None = None,
-    end: str = "\r\n",
-) -> bytes:
-    """Return a reply to a request, with what is to be wrong in it."""
-    tag = request.tag if tag is None else tag
-    first = " ".join(part for part in (status, tag and f"#{tag}", parameters, text) if part)
-    lines = [first]
-    for number, entry in enumerate(entries):
-        lines += ([""] if number else []) + list(entry)
-    return "".join(f"{line}{end}" for line in [*lines, "."]).encode("utf-8", "surrogateescape")
-
-
-def refusal(request: Request, status: str, parameters: str = "", text: str = "No") -> bytes:
-    """Return a reply without entries."""
-    return reply(request, status, parameters, text, ())
-
-
-# plays
-
-
-def silent(_: Request) -> Iterator[Part]:
-    """Say nothing."""
-    yield FOREVER
-
-
-def good(request: Request) -> Iterator[Part]:
-    """Answer as a good server does."""
-    yield reply(request)
-
-
-def turn(request: Request) -> Iterator[Part]:
-    """Answer a datagram with "use TCP"."""
-    yield refusal(request, "321", text="Use TCP")
-
-
-def says(make: Callable[[Request], bytes]) -> Play:
-    """Answer with what `make` returns, and stay."""
-    return lambda request: [make(request)]
-
-
-def ends(make: Callable[[Request], bytes]) -> Play:
-    """Answer with what `make` returns, and close."""
-    return lambda request: [make(request), Close()]
-
-
-def first(*parts: Callable[[Request], Part]) -> Play:
-    """Answer each datagram with these, a moment apart, then with the good reply."""
-
-    def play(request: Request) -> Iterator[Part]:
-        for part in parts:
-            yield part(request)
-            yield 0.03
-        yield reply(request)
-
-    return play
-
-
-def forged(request: Request, tag: str | None = None) -> bytes:
-    """Return the reply that must not be believed."""
-    return reply(request, entries=(MALLORY,), tag=tag)
-
-
-def _each_octet(request: Request) -> Iterator[Part]:
-    for octet in reply(request):
-        yield bytes([octet])
-        yield 0.004
-
-
-def _trickle(request: Request) -> Iterator[Part]:
-    for octet in forged(request)[:-3] * 99:
-        yield bytes([octet])
-        yield 0.3
-
-
-def _endless(head: Callable[[Request], bytes], more: bytes) -> Play:
-    def play(request: Request) -> Iterator[Part]:
-        yield head(request)
-        for _ in range(2 * MOST_TAKEN // len(more)):
-            yield more
-
-    return play
-
-
-def _heads(request: Request) -> bytes:
-    return reply(request, entries=(MALLORY,))[:-3]
-
-
-def _gives_up(notes: Notes) -> Iterator[tuple[str, str]]:
-    if notes.taken > MOST_TAKEN:
-        yield "C-8", f"The client took {notes.taken:,} octets of a reply without end"
-
-
-def _too_long_line(request: Request) -> bytes:
-    return reply(request, entries=((*MALLORY, "note: " + "m" * LONGEST_LINE),))
-
-
-def _too_long_reply(request: Request) -> bytes:
-    lines = LONGEST_REPLY // LONGEST_VALUE + 1
-    return reply(request, entries=((*MALLORY, *["note: " + "m" * LONGEST_VALUE] * lines),))
-
-
-def _fits(request: Request) -> Iterator[Part]:
-    if b"limit=2" in request.line:
-        yield reply(request, parameters="matched=3 left=1 at=c0ffee")
-    else:
-        yield refusal(request, "320", "octets=2000 fits=2", "Too long")
-
-
-# checks
-
-
-def _not_again(requirement: str) -> Check:
-    def check(notes: Notes) -> Iterator[tuple[str, str]]:
-        refused = min(notes.answered, default=math.inf)
-        late = [each for each in notes.requests if each.seconds > refused + ON_ITS_WAY]
-        if late:
-            after = late[0].seconds - refused
-            yield requirement, f"The client asked again {after:.1f} s after a refusal with retry=30"
-
-    return check
-
-
-def _tries_tcp(notes: Notes) -> Iterator[tuple[str, str]]:
-    if not notes.connections:
-        yield "K-6", "The client did not try TCP before it gave up"
-
-
-def _silence(notes: Notes) -> Iterator[tuple[str, str]]:
-    yield from _tries_tcp(notes)
-    times = [each.seconds for each in notes.requests if each.transport == "udp"]
-    if len(times) > 1 and times[1] - times[0] < 0.75:
-        yield "K-4", f"The client sent again after {times[1] - times[0]:.2f} s, before 1 s"
-
-
-def _unsent(requirement: str) -> Check:
-    def check(notes: Notes) -> Iterator[tuple[str, str]]:
-        if notes.requests:
-            yield requirement, "The client sent what it must refuse"
-
-    return check
-
-
-def _only_tls(requirement: str) -> Check:
-    def check(notes: Notes) -> Iterator[tuple[str, str]]:
-        plain = [each for each in notes.requests if each.transport in ("udp", "tcp")]
-        if plain:
-            how = plain[0].transport.upper()
-            yield requirement, f"The client, set to TLS, asked {plain[0].host} over plain {how}"
-
-    return check
-
-
-def _unasked(requirement: str, host: str, *, tls: bool = False) -> Check:
-    def check(notes: Notes) -> Iterator[tuple[str, str]]:
-        plain = [each for each in notes.requests if each.host == host]
-        if tls:
-            plain = [each for each in plain if each.transport in ("udp", "tcp")]
-        if plain:
-            how = " without TLS" if tls else ""
-            yield requirement, f"The client asked {host}{how}, which it must not"
-        if notes.trap:
-            yield requirement, "The client asked at a port that it must not ask at"
-
-    return check
-
-
-def _walk(notes: Notes) -> Iterator[tuple[str, str]]:
-    """Check what holds in every referral (X-3)."""
-    asked: dict[tuple[str, int, str], set[str]] = {}
-    for each in notes.requests:
-        if each.transport != "hello":
-            asked.setdefault((each.host, each.port, each.transport), set()).add(each.tag)
-    for (host, port, transport), tags in asked.items():
-        if len(tags) > 1:
-            yield "X-3", f"The client asked {host}:{port} over {transport} {len(tags)} times"
-    if len({host for host, *_ in asked}) > MOST_SERVERS:
-        yield "X-3", f"The client asked more than {MOST_SERVERS} servers for one question"
-    lines = {each.untagged for each in notes.requests if each.transport != "hello"}
-    if len(lines) > 1:
-        yield "X-3", "The client did not repeat its request unchanged"
-    hosts = list(dict.fromkeys(each.host for each in notes.requests))
-    if hosts != sorted(hosts, key=lambda host: int(host.rpartition(".")[2])):
-        yield "X-3", "The client did not ask in the order given"
-
-
 def _host(number: int) -> str:
     return f"127.0.0.{number}"
 
 
 def _hosts(count: int) -> tuple[str, ...]:
     return tuple(map(_host, range(1, count + 1)))
-
-
-def _refers(request: Request, servers: Iterable[str], tls: str = "") -> bytes:
-    entries = []
-    for number, server in enumerate(servers):
-        entry = (f"id: server-{number}", "kind: service", "name: Elsewhere", f"server: {server}")
-        entries.append((*entry, f"tls: {tls}") if tls else entry)
-    return reply(request, "350", "", "Ask elsewhere", tuple(entries))
-
-
-def _referral(to: dict[str, list[str]], answers: dict[str, bytes], tls: str = "") -> Play:
-    """Refer each host to others; a host in `answers` answers: Ada, Mallory or nothing."""
-
-    def play(request: Request) -> Iterator[Part]:
-        if request.host in to:
-            ports = (
-                server if ":" in server else f"{server}:{request.port}"
-                for server in to[request.host]
-            )
-            yield _refers(request, ports, tls)
-        elif answers.get(request.host) == b"ada":
-            yield reply(request)
-        elif answers.get(request.host) == b"mallory":
-            yield forged(request)
-        else:
-            yield refusal(request, "252", text="Nothing found")
-
-    return play
 
 
 class _Both(TypedDict):
@@ -301,18 +96,6 @@ def _both(play: Play) -> _Both:
     return {"udp": play, "tcp": play}
 
 
-def _status(status: str) -> Callable[[Request], bytes]:
-    return lambda request: reply(request, status, entries=(MALLORY,))
-
-
-def _lines(*lines: str) -> Callable[[Request], bytes]:
-    return lambda request: reply(request, entries=(lines,))
-
-
-def _octets(change: Callable[[bytes], bytes]) -> Callable[[Request], bytes]:
-    return lambda request: change(forged(request))
-
-
 BROKEN: dict[str, tuple[str, Callable[[Request], bytes]]] = {
     "bare-lf": (
         "lines that end with LF alone",
@@ -320,27 +103,27 @@ BROKEN: dict[str, tuple[str, Callable[[Request], bytes]]] = {
     ),
     "one-bare-lf": (
         "one field line that ends with LF alone",
-        _octets(lambda octets: octets.replace(b"person\r\n", b"person\n")),
+        changed(lambda octets: octets.replace(b"person\r\n", b"person\n")),
     ),
     "bare-cr": (
         "a CR within a value",
-        _octets(lambda octets: octets.replace(b"Mallory ", b"Mallory\r")),
+        changed(lambda octets: octets.replace(b"Mallory ", b"Mallory\r")),
     ),
-    "no-id": ("an entry without its id line", _lines(*MALLORY[1:])),
+    "no-id": ("an entry without its id line", with_lines(*MALLORY[1:])),
     "late-id": (
         "an entry whose id line is not the first",
-        _lines(MALLORY[1], MALLORY[0], *MALLORY[2:]),
+        with_lines(MALLORY[1], MALLORY[0], *MALLORY[2:]),
     ),
-    "bad-id": ("an id outside the grammar", _lines("id: Mallory!", *MALLORY[1:])),
-    "no-colon": ("a field line without a colon", _lines(*MALLORY, "nothing of a field")),
-    "no-space": ("a field line without the space behind its colon", _lines(*MALLORY, "note:x")),
-    "no-value": ("a field line without a value", _lines(*MALLORY, "note: ")),
-    "upper-name": ("a field name that begins with a capital", _lines(*MALLORY, "Note: x")),
-    "last-space": ("a value that ends with a space", _lines(*MALLORY, "note: x ")),
-    "nul": ("a NUL in a value", _lines(*MALLORY, "note: a\0b")),
-    "not-utf-8": ("a value that is not UTF-8", _lines(*MALLORY, "note: \udcff\udcfe")),
-    "surrogate": ("a surrogate in a value", _lines(*MALLORY, "note: \udced\udca0\udc80")),
-    "overlong": ("an overlong form of UTF-8", _lines(*MALLORY, "note: \udcc0\udcaf")),
+    "bad-id": ("an id outside the grammar", with_lines("id: Mallory!", *MALLORY[1:])),
+    "no-colon": ("a field line without a colon", with_lines(*MALLORY, "nothing of a field")),
+    "no-space": ("a field line without the space behind its colon", with_lines(*MALLORY, "note:x")),
+    "no-value": ("a field line without a value", with_lines(*MALLORY, "note: ")),
+    "upper-name": ("a field name that begins with a capital", with_lines(*MALLORY, "Note: x")),
+    "last-space": ("a value that ends with a space", with_lines(*MALLORY, "note: x ")),
+    "nul": ("a NUL in a value", with_lines(*MALLORY, "note: a\0b")),
+    "not-utf-8": ("a value that is not UTF-8", with_lines(*MALLORY, "note: \udcff\udcfe")),
+    "surrogate": ("a surrogate in a value", with_lines(*MALLORY, "note: \udced\udca0\udc80")),
+    "overlong": ("an overlong form of UTF-8", with_lines(*MALLORY, "note: \udcc0\udcaf")),
     "blank-twice": (
         "two blank lines between two entries",
         lambda request: reply(request, entries=(MALLORY, (), MALLORY)),
@@ -349,13 +132,13 @@ BROKEN: dict[str, tuple[str, Callable[[Request], bytes]]] = {
         "a blank line before the first entry",
         lambda request: reply(request, entries=((), MALLORY)),
     ),
-    "code-1": ("a code that begins with 1", _status("150")),
-    "code-6": ("a code that begins with 6", _status("650")),
-    "code-2-digits": ("a code of two digits", _status("25")),
-    "code-4-digits": ("a code of four digits", _status("2500")),
+    "code-1": ("a code that begins with 1", with_status("150")),
+    "code-6": ("a code that begins with 6", with_status("650")),
+    "code-2-digits": ("a code of two digits", with_status("25")),
+    "code-4-digits": ("a code of four digits", with_status("2500")),
     "two-spaces": (
         "two spaces in the status line",
-        _octets(lambda octets: octets.replace(b" matched", b"  matched", 1)),
+        changed(lambda octets: octets.replace(b" matched", b"  matched", 1)),
     ),
     "low-text": (
         "a status text that begins with a small letter",
@@ -463,7 +246,7 @@ def _over_udp() -> Iterator[Situation]:
         **quiet,
     )
     yield found(
-        "udp-silent", ("K-6",), "UDP is silent, TCP answers.", silent, good, check=_tries_tcp
+        "udp-silent", ("K-6",), "UDP is silent, TCP answers.", silent, good, check=tries_tcp
     )
     yield found(
         "udp-forged-only",
@@ -488,7 +271,7 @@ def _over_udp() -> Iterator[Situation]:
         says(lambda each: refusal(each, "320", "octets=2000 fits=0", "Too long")),
         good,
     )
-    yield found("too-long-fits", ("K-5",), "320 says that two entries would fit.", _fits, good)
+    yield found("too-long-fits", ("K-5",), "320 says that two entries would fit.", fits, good)
     yield Situation(
         "silence",
         ("K-7", "K-4", "K-6"),
@@ -496,7 +279,7 @@ def _over_udp() -> Iterator[Situation]:
         silent,
         silent,
         (NO_ANSWER,),
-        check=_silence,
+        check=silence,
     )
     for code in ("420", "430"):
         yield Situation(
@@ -505,19 +288,19 @@ def _over_udp() -> Iterator[Situation]:
             f"{code} asks for 30 seconds of patience.",
             **_both(says(partial(refusal, status=code, parameters="retry=30", text="Later"))),
             exits=(NO_ANSWER,),
-            check=_not_again("C-4"),
+            check=not_again("C-4"),
         )
 
 
 def _over_tcp() -> Iterator[Situation]:
     found = partial(Situation, udp=turn, exits=(FOUND,), has=SEEN)
     fails = partial(Situation, udp=turn, exits=(NO_ANSWER,))
-    yield found("short-reads", ("C-5",), "The reply comes octet by octet.", tcp=_each_octet)
+    yield found("short-reads", ("C-5",), "The reply comes octet by octet.", tcp=each_octet)
     yield found("kept-open", ("C-5",), "The connection stays open behind the dot line.", tcp=good)
     yield found(
         "closed-after", ("C-5",), "The connection closes behind the dot line.", tcp=ends(reply)
     )
-    yield fails("trickle", ("K-7",), "A reply without end comes an octet each 0.3 s.", tcp=_trickle)
+    yield fails("trickle", ("K-7",), "A reply without end comes an octet each 0.3 s.", tcp=trickle)
     yield fails(
         "closed-at-once",
         ("C-5",),
@@ -528,25 +311,25 @@ def _over_tcp() -> Iterator[Situation]:
         "cut",
         ("C-5",),
         "The connection closes before the dot line.",
-        tcp=ends(_octets(lambda octets: octets[:-3])),
+        tcp=ends(changed(lambda octets: octets[:-3])),
     )
     yield fails(
         "cut-line",
         ("C-5",),
         "The connection closes within a field line.",
-        tcp=ends(_octets(lambda octets: octets[:-6])),
+        tcp=ends(changed(lambda octets: octets[:-6])),
     )
     yield fails(
         "cut-status-line",
         ("C-5",),
         "The connection closes within the status line.",
-        tcp=ends(_octets(lambda octets: octets[:10])),
+        tcp=ends(changed(lambda octets: octets[:10])),
     )
     yield fails(
         "cut-dot",
         ("C-5",),
         "The connection closes between the dot and its line end.",
-        tcp=ends(_octets(lambda octets: octets[:-2])),
+        tcp=ends(changed(lambda octets: octets[:-2])),
     )
     yield fails(
         "other-request",
@@ -558,24 +341,24 @@ def _over_tcp() -> Iterator[Situation]:
         "long-line",
         ("C-8",),
         "A line of the reply has more than 2,048 octets.",
-        tcp=says(_too_long_line),
+        tcp=says(too_long_line),
     )
     yield fails(
-        "long-reply", ("C-8",), "The reply has more than 270,336 octets.", tcp=says(_too_long_reply)
+        "long-reply", ("C-8",), "The reply has more than 270,336 octets.", tcp=says(too_long_reply)
     )
     yield fails(
         "endless-line",
         ("C-8",),
         "A line of the reply never ends.",
-        check=_gives_up,
-        tcp=_endless(lambda each: _heads(each) + b"note: ", b"m" * 65_536),
+        check=gives_up,
+        tcp=endless(lambda each: unended(each) + b"note: ", b"m" * 65_536),
     )
     yield fails(
         "endless-reply",
         ("C-8",),
         "The reply never ends.",
-        check=_gives_up,
-        tcp=_endless(_heads, b"note: more and more\r\n" * 3_000),
+        check=gives_up,
+        tcp=endless(unended, b"note: more and more\r\n" * 3_000),
     )
 
 
@@ -606,7 +389,7 @@ def _replies() -> Iterator[Situation]:
         "An unknown 4xx asks for 30 seconds of patience.",
         **_both(says(partial(refusal, status="498", parameters="retry=30", text="Later"))),
         exits=(NO_ANSWER,),
-        check=_not_again("C-1"),
+        check=not_again("C-1"),
     )
     yield found(
         "parameters",
@@ -619,14 +402,14 @@ def _replies() -> Iterator[Situation]:
         "fields",
         ("F-1", "C-2"),
         "The entry has a field that nobody knows.",
-        says(_lines(*ADA, "x-shoe-size: Forty two")),
+        says(with_lines(*ADA, "x-shoe-size: Forty two")),
         has=(*SEEN, b"Forty two"),
     )
     yield found(
         "subtype",
         ("F-1",),
         "A phone has a subtype that nobody knows.",
-        says(_lines(*ADA, "phone.zeppelin: 4799")),
+        says(with_lines(*ADA, "phone.zeppelin: 4799")),
         has=(*SEEN, b"4799"),
     )
     for name, (text, exits) in STEERING.items():
@@ -635,7 +418,7 @@ def _replies() -> Iterator[Situation]:
             ("C-7", "C-5"),
             "A value could steer a terminal.",
             turn,
-            ends(_lines(*ADA, f"note: X{text}Y")),
+            ends(with_lines(*ADA, f"note: X{text}Y")),
             exits,
         )
         yield Situation(
@@ -650,89 +433,89 @@ def _replies() -> Iterator[Situation]:
 
 def _referrals() -> Iterator[Situation]:
     home, second, third = _hosts(3)
-    follow = partial(Situation, exits=(NOTHING, NO_ANSWER), check=_walk)
+    follow = partial(Situation, exits=(NOTHING, NO_ANSWER), check=walk)
     yield Situation(
         "referral",
         ("X-3",),
         "A referral leads to the answer.",
-        **_both(_referral({home: [second]}, {second: b"ada"})),
+        **_both(referral({home: [second]}, {second: b"ada"})),
         exits=(FOUND, NO_ANSWER),
-        check=_walk,
+        check=walk,
         hosts=_hosts(2),
     )
     yield follow(
         "referral-self",
         ("X-3",),
         "A server refers to itself.",
-        **_both(_referral({home: [home]}, {})),
+        **_both(referral({home: [home]}, {})),
     )
     yield follow(
         "referral-loop",
         ("X-3",),
         "Two servers refer to each other.",
-        **_both(_referral({home: [second], second: [home]}, {})),
+        **_both(referral({home: [second], second: [home]}, {})),
         hosts=_hosts(2),
     )
     yield Situation(
         "referral-deep",
         ("X-3",),
         "Referrals lead four servers deep.",
-        **_both(_referral({_host(n): [_host(n + 1)] for n in range(1, 5)}, {_host(5): b"mallory"})),
+        **_both(referral({_host(n): [_host(n + 1)] for n in range(1, 5)}, {_host(5): b"mallory"})),
         exits=(NOTHING, NO_ANSWER),
         hosts=_hosts(5),
-        check=lambda notes: [*_walk(notes), *_unasked("X-3", _host(5))(notes)],
+        check=lambda notes: [*walk(notes), *unasked("X-3", _host(5))(notes)],
     )
     yield follow(
         "referral-wide",
         ("X-3",),
         "A referral names eleven servers.",
         hosts=_hosts(12),
-        **_both(_referral({home: list(_hosts(12)[1:])}, {})),
+        **_both(referral({home: list(_hosts(12)[1:])}, {})),
     )
     yield Situation(
         "referral-order",
         ("X-3",),
         "The second of three servers has the answer.",
-        **_both(_referral({home: list(_hosts(4)[1:])}, {third: b"ada", _host(4): b"mallory"})),
+        **_both(referral({home: list(_hosts(4)[1:])}, {third: b"ada", _host(4): b"mallory"})),
         exits=(FOUND, NO_ANSWER),
-        check=_walk,
+        check=walk,
         hosts=_hosts(4),
     )
     yield Situation(
         "referral-port",
         ("X-4",),
         "A referral leads to another port.",
-        **_both(lambda each: [_refers(each, [f"{HOME}:{each.trap}"])]),
+        **_both(lambda each: [refers(each, [f"{HOME}:{each.trap}"])]),
         exits=(NOTHING, NO_ANSWER),
-        check=_unasked("X-4", second),
+        check=unasked("X-4", second),
     )
     yield Situation(
         "referral-nonsense",
         ("X-4",),
         "A referral names no server.",
-        **_both(lambda each: [_refers(each, ["[::", ":0", "a b", "x:99999999"])]),
+        **_both(lambda each: [refers(each, ["[::", ":0", "a b", "x:99999999"])]),
         exits=(NOTHING, NO_ANSWER),
     )
     yield Situation(
         "referral-tls",
         ("X-5",),
         "`tls: yes` is not followed in plain text.",
-        **_both(_referral({home: [second]}, {second: b"mallory"}, "yes")),
+        **_both(referral({home: [second]}, {second: b"mallory"}, "yes")),
         exits=(NOTHING, NO_ANSWER),
         hosts=_hosts(2),
-        check=_unasked("X-5", second, tls=True),
+        check=unasked("X-5", second, tls=True),
     )
     yield Situation(
         "referral-out-of-tls",
         ("X-5", "L-6"),
         "A server inside TLS refers to text.",
-        **_both(_referral({home: [second]}, {second: b"mallory"})),
+        **_both(referral({home: [second]}, {second: b"mallory"})),
         tls=True,
         trust=True,
         exits=(NOTHING, NO_ANSWER),
         hosts=_hosts(2),
         arguments=("--tls",),
-        check=_unasked("X-5", second, tls=True),
+        check=unasked("X-5", second, tls=True),
     )
 
 
@@ -751,13 +534,13 @@ def _input() -> Iterator[Situation]:
             good,
             good,
             (WRONG_USE,),
-            check=_unsent("C-6"),
+            check=unsent("C-6"),
             query=query,
         )
 
 
 def _over_tls() -> Iterator[Situation]:
-    refuses = partial(Situation, exits=(NO_ANSWER,), arguments=("--tls",), check=_only_tls("L-6"))
+    refuses = partial(Situation, exits=(NO_ANSWER,), arguments=("--tls",), check=only_tls("L-6"))
     text = says(lambda each: reply(each, entries=(MALLORY,), tag=each.tag))
     yield Situation(
         "tls",
@@ -766,7 +549,7 @@ def _over_tls() -> Iterator[Situation]:
         text,
         good,
         (FOUND, NO_ANSWER),
-        check=_only_tls("L-6"),
+        check=only_tls("L-6"),
         arguments=("--tls",),
         tls=True,
         trust=True,

@@ -5,12 +5,14 @@ import errno
 import socket
 import ssl
 import time
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 from phonebook.conformance.reply import LONGEST_DATAGRAM, LONGEST_REPLY, reply_end
 
 READ_SIZE = 65_536  # octets
+RECEIVE_BUFFER = 16_384  # octets: what a case leaves unread waits at the server
 
 
 class NotTried(Exception):
@@ -33,8 +35,8 @@ class Address:
 class Stream:
     """A TCP connection, or TLS over it."""
 
-    def __init__(self, address: Address, alpn: list[str] | None = None) -> None:
-        plain = socket.create_connection((address.host, address.port), address.timeout)
+    def __init__(self, address: Address, alpn: list[str] | None = None, version: str = "") -> None:
+        plain = _connect(address)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket: socket.socket = plain
         self.timeout = address.timeout
@@ -42,12 +44,8 @@ class Stream:
         self.ended = False
         self.chosen: str | None = None
         if alpn is not None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-            if alpn:
-                context.set_alpn_protocols(alpn)
             try:
+                context = _tls_context(alpn, version)
                 secure = context.wrap_socket(plain, server_hostname=address.host)
             except BaseException:
                 plain.close()
@@ -106,6 +104,41 @@ class Stream:
             self.socket.close()
 
 
+def _connect(address: Address) -> socket.socket:
+    """Return a connection; like socket.create_connection, with the buffer set before it stands."""
+    failed = OSError(f"{address.host} has no address")
+    for family, kind, protocol, _, target in socket.getaddrinfo(
+        address.host, address.port, type=socket.SOCK_STREAM
+    ):
+        made = socket.socket(family, kind, protocol)
+        try:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+            made.settimeout(address.timeout)
+            made.connect(target)
+            return made
+        except OSError as error:
+            made.close()
+            failed = error
+    raise failed
+
+
+def _tls_context(alpn: list[str], version: str) -> ssl.SSLContext:
+    """Return what speaks TLS with anyone, with this version alone if one is given."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if alpn:
+        context.set_alpn_protocols(alpn)
+    if version:
+        name = f"TLSv{version.replace('.', '_')}"
+        if not getattr(ssl, f"HAS_{name}"):
+            raise NotTried(f"the TLS library has no TLS {version}")
+        context.set_ciphers("ALL:@SECLEVEL=0")  # without these OpenSSL offers no old version
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+            context.minimum_version = context.maximum_version = ssl.TLSVersion[name]
+    return context
+
+
 class Datagrams:
     """A UDP socket of its own, not connected, so that it sees where a reply comes from."""
 
@@ -116,6 +149,7 @@ class Datagrams:
         family = found[0]
         self.target: tuple[Any, ...] = found[4]
         self.socket = socket.socket(family, socket.SOCK_DGRAM)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)  # U-8
         self.strangers: list[str] = []
         source = "127.0.0.2" if source_port == address.port else ""
         try:
@@ -128,10 +162,20 @@ class Datagrams:
                 f"the system gives no UDP source port {source_port} ({reason})"
             ) from None
 
+    @property
+    def asked(self) -> str:
+        """Return the address and port that is asked."""
+        return f"{self.target[0]} port {self.target[1]}"
+
     def send(self, octets: bytes) -> None:
         """Send one datagram."""
-        with contextlib.suppress(ConnectionError):
+        try:
             self.socket.sendto(octets, self.target)
+        except ConnectionError:  # an ICMP error for an earlier one
+            pass
+        except OSError as error:
+            reason = errno.errorcode.get(error.errno or 0, "an error")
+            raise NotTried(f"the system sends nothing to {self.target[0]} ({reason})") from None
 
     def receive(self, seconds: float) -> bytes:
         """Return the next datagram from the server, or nothing when the time has passed."""

@@ -11,6 +11,10 @@ class Mutant:
     rule: str
     patch: str
     profile: str = "core"
+    tls: bool = False
+    """Whether it offers TLS."""
+    everywhere: bool = False
+    """Whether it is at all addresses of its host, not at 127.0.0.1 alone."""
 
 
 # what every patch may use; modules in capitals, wrappers around what the service answers
@@ -46,8 +50,27 @@ def change(octets):
 def conversation():
     from phonebook.server.tcp import Conversation
     return Conversation
+
+def near(entries, answers):
+    "Announce near, and give so many entries with 251 in place of what `answers` tells."
+    rendered = ANSWER._Outcome.render
+    def render_near(self, tag, at, count=None):
+        if self.code is Code.NEAR:
+            parameters = f"matched={len(self.entries)} left=0 at={at}"
+            return old_render(Code.NEAR, tag, parameters, self.entries)
+        return rendered(self, tag, at, count)
+    def lookup(request, snapshot):
+        found = old_lookup(request, snapshot)
+        if found.code is answers:
+            return replace(found, code=Code.NEAR, entries=snapshot.rendered[:entries])
+        return found
+    ANSWER._Outcome.render, ANSWER._lookup = render_near, lookup
+    change(lambda reply: reply.replace(b"transport:", b"capability: near\\r\\ntransport:", 1))
 """
 
+# No mutant: C-4 (no case can make a server busy), X-2 (what a server asks others shows at those),
+# L-7 (OpenSSL for Python has neither early data nor compression), the client's rules (their bad
+# clients are in test_hostile.py), the file's (D-1 on: tests/directory). untestable.yaml has them.
 MUTANTS = [
     # requests
     Mutant("bare-lf", "Q-1", """
@@ -64,6 +87,16 @@ def parse(line):
     return old_parse(verb.upper() + space + rest)
 ANSWER.parse_request = parse
 """),
+    Mutant("leading-spaces", "Q-4", """
+ANSWER.parse_request = lambda line: old_parse(line.lstrip(b" "))
+"""),
+    Mutant("byte-order-mark", "Q-4", """
+ANSWER.parse_request = lambda line: old_parse(line.removeprefix(b"\\xef\\xbb\\xbf"))
+"""),
+    Mutant("empty-line-is-help", "Q-4", """
+ANSWER.parse_request = lambda line: old_parse(line or b"HELP")
+"""),
+    Mutant("any-verb-unknown", "Q-4", "REQUEST._VERB = re.compile('[^ ]+')"),
     Mutant("verb-malformed", "Q-5", """
 def parse(line):
     try:
@@ -90,6 +123,40 @@ class All(dict):
         return ("after", "color", "fields", "limit", "qvxz", "x", "a", "a" * 32)
 REQUEST.VERBS = All(REQUEST.VERBS)
 """),
+    Mutant("limit-bent-into-range", "Q-9", """
+too_many = re.compile(rb"limit=(3[3-9]|[4-9][0-9])")
+ANSWER.parse_request = lambda line: old_parse(too_many.sub(b"limit=32", line))
+"""),
+    Mutant("value-is-argument", "Q-9", """
+def parse(line):
+    try:
+        return old_parse(line)
+    except RequestError as error:
+        if error.code is Code.BAD_VALUE:
+            raise RequestError(Code.BAD_ARGUMENT, "", tag=error.tag)
+        raise
+ANSWER.parse_request = parse
+"""),
+    Mutant("missing-argument-matches-nothing", "Q-10", """
+def parse(line):
+    return old_parse(line + b" qqzzx" if line.strip() == b"LOOKUP" else line)
+ANSWER.parse_request = parse
+"""),
+    Mutant("help-on-something", "Q-10", """
+def parse(line):
+    return old_parse(line.replace(b" me", b"") if line.startswith(b"HELP") else line)
+ANSWER.parse_request = parse
+"""),
+    Mutant("no-id-is-nobody", "Q-10", """
+def parse(line):
+    try:
+        return old_parse(line)
+    except RequestError as error:
+        if error.code is Code.BAD_ARGUMENT and line.startswith(b"ENTRY"):
+            return Request("ENTRY", error.tag, (), "nobody-of-this-name")
+        raise
+ANSWER.parse_request = parse
+"""),
     Mutant("limit-ignored", "Q-12", "Request.limit = property(lambda self: 10)"),
     Mutant("limit-leading-zero", "Q-13", "REQUEST._LIMIT = re.compile('[0-9]{1,2}')"),
     Mutant("fields-ignored", "Q-14", "Request.fields = property(lambda self: None)"),
@@ -106,6 +173,16 @@ def lookup(request, snapshot):
         return old_lookup(replace(request, options=options), snapshot)
     return found
 ANSWER._lookup = lookup
+"""),
+    Mutant("after-nonsense-starts-over", "Q-18", """
+def parse(line):
+    try:
+        return old_parse(line)
+    except RequestError as error:
+        if error.code is Code.BAD_VALUE and b"after=" in line:
+            raise RequestError(Code.START_OVER, "", tag=error.tag)
+        raise
+ANSWER.parse_request = parse
 """),
     # replies
     Mutant("no-dot", "R-1", """
@@ -126,6 +203,10 @@ def cut(reply):
     lines = reply[:1_200].split(b"\\r\\n")[:-1]
     return b"\\r\\n".join(lines) + b"\\r\\n.\\r\\n"
 change(cut)
+"""),
+    Mutant("last-line-lost", "R-5", """
+change(lambda reply: re.sub(rb"[^\\n]*\\n\\.\\r\\n$", b".\\r\\n", reply)
+       if reply.count(b"\\r\\nid: ") == 32 else reply)
 """),
     Mutant("long-refusal", "R-6", """
 change(lambda reply: reply.replace(b"\\r\\n.", b" and this is why, at great length\\r\\n.")
@@ -186,6 +267,10 @@ FRAMING.LineReader.feed = feed
 conversation().readConnectionLost = lambda self: self.transport.abortConnection()
 """),
     Mutant("reset", "T-6", "conversation()._close = lambda self: self.transport.abortConnection()"),
+    Mutant("closes-at-once", "T-6", """
+conversation()._close = lambda self: (
+    self.transport.unregisterProducer(), self.transport.loseConnection())
+"""),
     Mutant("no-pipeline", "T-7", """
 feed = FRAMING.LineReader.feed
 FRAMING.LineReader.feed = lambda self, octets: feed(self, octets)[:1]
@@ -257,6 +342,28 @@ ANSWER.answer_datagram = datagram
 import phonebook.wire.codes as CODES
 CODES.FORBIDDEN_SOURCE_PORTS = frozenset()
 """),
+    Mutant("hears-broadcasts", "U-8", """
+import phonebook.server.udp as UDP
+source = UDP._reply_source
+UDP._reply_source = lambda ancillary: source([
+    (level, kind, value[:8] + value[4:8]) for level, kind, value in ancillary])
+""", everywhere=True),
+    Mutant("source-by-routing", "U-9", """
+import phonebook.server.udp as UDP
+source = UDP._reply_source
+UDP._reply_source = lambda ancillary: source(ancillary) and (*source(ancillary)[:2], bytes(12))
+""", everywhere=True),
+    Mutant("another-port", "U-9", """
+import socket
+import phonebook.server.udp as UDP
+class Turned(socket.socket):
+    def sendmsg(self, parts, ancillary, flags, peer):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.sendto(b"".join(parts), peer)
+made = UDP.DatagramPort.__init__
+UDP.DatagramPort.__init__ = lambda self, bound, state: made(
+    self, Turned(fileno=bound.detach()), state)
+"""),
     Mutant("cut-datagrams", "U-10", """
 def datagram(octets, snapshot):
     return old_datagram(octets[:1_231] + b"\\n" if len(octets) > 1_232 else octets, snapshot)
@@ -266,6 +373,25 @@ ANSWER.answer_datagram = datagram
 def datagram(octets, snapshot):
     if octets[:1].isdigit():
         return old_render(Code.MALFORMED)
+    return old_datagram(octets, snapshot)
+ANSWER.answer_datagram = datagram
+"""),
+    Mutant("answers-once", "U-12", """
+seen = set()
+def datagram(octets, snapshot):
+    if octets in seen and b"#" in octets:
+        return None
+    seen.add(octets)
+    return old_datagram(octets, snapshot)
+ANSWER.answer_datagram = datagram
+"""),
+    Mutant("cursors", "U-12", """
+asked = set()
+def datagram(octets, snapshot):
+    query = octets.split()[-1]
+    if b"after=" in octets and query not in asked:
+        return old_render(Code.START_OVER)
+    asked.add(query)
     return old_datagram(octets, snapshot)
 ANSWER.answer_datagram = datagram
 """),
@@ -366,6 +492,12 @@ def word(found):
     return next((each for each in known if re.fullmatch(pattern, each)), found[0])
 ANSWER.parse_query = lambda text: old_query(re.sub(r"\\S*[*?]\\S*", word, text))
 """),
+    Mutant("near-unannounced", "M-15", """
+near(1, Code.NOTHING)
+ANSWER.answer, ANSWER.answer_datagram = old_answer, old_datagram  # HELP is silent of it
+"""),
+    Mutant("near-goes-first", "M-15", "near(3, Code.FOUND)"),
+    Mutant("many-are-near", "M-15", "near(6, Code.NOTHING)"),
     # numbers
     Mutant("numbers-as-text", "N-1", "INDEX.Index._match_number = lambda self, term, number: {}"),
     Mutant("extension-alone", "N-1", """
@@ -424,8 +556,56 @@ def count_help(reply):
     return reply.replace(b"folding: ", b"asked: %d\\r\\nfolding: " % len(count))
 change(count_help)
 """),
+    Mutant("help-does-not-fit", "H-3", """
+def datagram(octets, snapshot):
+    reply = old_datagram(octets, snapshot)
+    return old_render(Code.USE_TCP) if reply and reply.startswith(b"210") else reply
+ANSWER.answer_datagram = datagram
+"""),
+    # TLS
+    Mutant("tls-untold", "L-1", """
+from phonebook.server import factory
+factory._TLS_HANDSHAKE = -1
+""", tls=True),
+    Mutant("tls-by-two-octets", "L-1", """
+from phonebook.server import factory
+received = factory.FirstOctet.dataReceived
+def receive(self, octets):
+    factory._TLS_HANDSHAKE = 0x16 if octets[1:2] == b"\\x03" else -1
+    received(self, octets)
+factory.FirstOctet.dataReceived = receive
+""", tls=True),
     Mutant("tls-answered", "L-2", """
 from phonebook.server import factory
 factory._TLS_HANDSHAKE = -1
 """),
+    Mutant("any-alpn", "L-3", """
+conversation().handshakeCompleted = lambda self: setattr(self, "_handshaken", True)
+""", tls=True),
+    Mutant("other-alpn", "L-3", """
+import phonebook.server.main as MAIN
+MAIN.ALPN = b"pb/1"
+""", tls=True),
+    Mutant("old-tls", "L-3", """
+import twisted.internet.ssl as SSL
+class Lax(SSL.CertificateOptions):
+    def __init__(self, raiseMinimumTo, **more):
+        super().__init__(insecurelyLowerMinimumTo=SSL.TLSVersion.TLSv1_0, **more)
+        self._cipherString = "ALL:@SECLEVEL=0"
+SSL.CertificateOptions = Lax
+""", tls=True),
+    Mutant("endless-handshake", "L-4", """
+import phonebook.server.tcp as TCP
+TCP.HANDSHAKE_TIME = 3_600.0
+""", tls=True),
+    Mutant("tls-stays-open", "L-5", """
+close = conversation()._close
+conversation()._close = lambda self: None if self._tls else close(self)
+""", tls=True),
+    Mutant("tls-one-at-a-time", "L-5", """
+received = conversation().dataReceived
+def receive(self, octets):
+    received(self, octets.partition(b"\\n")[0] + b"\\n" if self._tls else octets)
+conversation().dataReceived = receive
+""", tls=True),
 ]  # fmt: skip

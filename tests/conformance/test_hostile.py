@@ -8,7 +8,7 @@ import pytest
 
 from phonebook.conformance import hostile
 from phonebook.conformance.cases import load_requirements, load_untestable
-from phonebook.conformance.run import Result
+from phonebook.conformance.result import Result
 from phonebook.conformance.situations import situations
 from phonebook.conformance.stage import Stage
 

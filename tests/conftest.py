@@ -5,7 +5,11 @@ from pathlib import Path
 
 from hypothesis import settings
 
-sys.path.insert(0, str(Path(__file__).parent))
+HERE = Path(__file__).parent
+
+sys.path[:0] = [str(HERE), str(HERE / "startup")]
+
+pytest_plugins = ["recording"]
 
 settings.register_profile("phonebook", deadline=None)  # a busy machine is no failure
 settings.load_profile("phonebook")

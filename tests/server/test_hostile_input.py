@@ -1,123 +1,147 @@
-"""Random and mutated octets over both transports: no reply longer than its request, no reply that
-is answered, no traceback, no lost answer beside it, no growing memory. Seeded; a failure names the
-octets.
+"""Streams that people and attackers send: requests of the cases, changed, joined, cut, slow, split
+anywhere. No traceback, no hang, no lost answer, neither in the stream nor beside it, no growing
+memory.
 """
 
-import random
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from running import WAIT, Server, read_all
+from traffic import PIECES, Traffic, real
 
 from phonebook.directory.load import load
-from phonebook.service.answer import answer, answer_datagram
+from phonebook.service.answer import answer
 from phonebook.service.snapshot import Snapshot, Terms
 from phonebook.share import share
-from phonebook.wire import MAX_LINE, Code, LineReader, parse_reply, render
-from phonebook.wire.codes import CLOSING, MIN_DATAGRAM
+from phonebook.wire import MAX_LINE, Code, LineReader, render
+from phonebook.wire.codes import CLOSING
+
+SEED = 767
+BATCH = 16  # streams that a server gets at the same time
+LONGEST = 30_000  # octets of a stream: some linger in the pipe when the server has closed
+EACH_OCTET = [60, 300, 1_300]  # octets of streams divided at each: the last, a line too long
+SLOW = 0.05  # seconds for all of a slow stream
+GROWTH = 8_000_000  # octets that a server's memory may differ by
 
 Serve = Callable[..., Server]
 
-SEED = 767
-REAL = [
-    b"LOOKUP ada",
-    b"LOOKUP #t1 limit=3 fields=name,phone muller",
-    b"LOOKUP after=ada-byron a",
-    b'LOOKUP "van der" berg',
-    b"LOOKUP name:grace room:2.14",
-    b"LOOKUP fields=name +1 202 555 0143",
-    "LOOKUP Bäbbage Ľubica".encode(),
-    b"LOOKUP . #x limit=3",
-    b"LOOKUP kind:person a",
-    b"ENTRY #k3J9 fields=phone ada-byron",
-    b"ENTRY charles-babbage",
-    b"ENTRY nobody-of-this-name",
-    b"HELP #0123456789abcdef",
-    b"HELP",
-]
-PIECES = [
-    *(b"#", b"#t", b"limit=", b"limit=32", b"after=", b"fields=", b"fields=name", b":", b'"', b"-"),
-    *(b"LOOKUP ", b"ENTRY ", b"HELP", b"NOVERB #t ", b"250 matched=1\r\n.\r\n", b".", b"*", b"+1"),
-    *(b"\x00", b"\x16", b"\r", b"\n", b"\r\n", b" ", b"\x7f", b"\xc2\x85", b"\xff", b"\xc0\x80"),
-    *("é ß ﬁ İ \u202e \u2028 \ufeff 中 م ก \U0001f600 \u0301\u0301\u0301".encode().split(b" ")),
-]
+answered = lru_cache(10_000)(answer)  # most lines come again and again
 
 
-def valid(chance: random.Random) -> bytes:
-    """Return a real request, padded or not."""
-    line = chance.choice(REAL)
-    return line.ljust(chance.choice([62, 200, 600, 1_198])) + chance.choice([b"\r\n", b"\n"])
+@dataclass(frozen=True)
+class Stream:
+    """Octets, where they are divided, and how their sender behaves."""
+
+    octets: bytes
+    cuts: tuple[int, ...] = ()
+    seconds: float = 0.0
+    ends: str = "half-close"
 
 
-def mutated(chance: random.Random) -> bytes:
-    """Return a real request with some octets changed, cut, doubled or put in."""
-    octets = bytearray(valid(chance))
-    for _ in range(chance.randint(1, 6)):
-        place = chance.randrange(len(octets) + 1)
-        match chance.randrange(5):
-            case 0:
-                octets[place : place + 1] = chance.randbytes(1)
-            case 1:
-                del octets[place : place + chance.choice([1, 2, 500])]
-            case 2:
-                octets[place:place] = octets[place : place + chance.choice([1, 20, 1_000])]
-            case _:
-                octets[place:place] = chance.choice(PIECES)
-    return bytes(octets[:2_000])
+def requests() -> list[bytes]:
+    """Return requests to draw from: those of the cases as they are, and random ones, padded."""
+    traffic = Traffic(load(share("examples/lab")).unwrap(), SEED)
+    return [line + b"\r\n" for line in real()] + [traffic.valid() for _ in range(1_000)]
 
 
-def noise(chance: random.Random) -> bytes:
-    """Return octets without sense, some behind a verb."""
-    if chance.random() < 0.5:
-        return chance.randbytes(chance.randint(0, 1_400))
-    words = chance.choices(PIECES, k=chance.randint(0, 40))
-    return chance.choice(PIECES) + chance.choice([b"", b" "]).join(words) + b"\r\n"
+LINES = st.deferred(lambda: st.sampled_from(requests()))
+OCTETS = st.sampled_from(PIECES) | st.binary(max_size=6)
+PLACES = st.integers(0, LONGEST)
+CHANGES = st.tuples(
+    st.sampled_from(["insert", "replace", "delete", "repeat", "truncate"]),
+    PLACES,
+    st.integers(0, 40),
+    OCTETS,
+)
 
 
-def datagrams(count: int, seed: int) -> Iterator[tuple[bytes, bool]]:
-    """Give datagrams, and whether each is a valid request: a third of them are."""
-    chance = random.Random(seed)
-    for number in range(count):
-        yield (valid, mutated, noise)[number % 3](chance), number % 3 == 0
+@st.composite
+def mutated(draw: st.DrawFn) -> bytes:
+    """A request, changed."""
+    octets = bytearray(draw(LINES))
+    for change, drawn, size, piece in draw(st.lists(CHANGES, min_size=1, max_size=3)):
+        place = drawn % (len(octets) + 1)
+        end = place + size
+        match change:
+            case "insert":
+                octets[place:place] = piece
+            case "replace":
+                octets[place:end] = piece
+            case "delete":
+                del octets[place:end]
+            case "repeat":
+                octets[place:place] = octets[place:end] * len(piece)
+            case "truncate":
+                del octets[place:]
+    return bytes(octets)
 
 
-def line_of(datagram: bytes) -> bytes:
-    return datagram.removesuffix(b"\n").removesuffix(b"\r")
+GOOD = st.lists(LINES, min_size=4, max_size=20)
+BAD = st.lists(mutated() | LINES | st.binary(max_size=60), max_size=4)
 
 
-def right_datagram(datagram: bytes, snapshot: Snapshot) -> bytes | None:
-    """Return what a valid datagram must be answered with, found by way of the TCP answer."""
-    if len(datagram) < MIN_DATAGRAM:
-        return None
-    whole, _ = answer(line_of(datagram), snapshot)
-    if len(whole) <= len(datagram):
-        return whole
-    reply = parse_reply(whole)
-    fits = 0
-    if datagram.startswith(b"LOOKUP") and reply.code == Code.FOUND:
-        verb, _, rest = line_of(datagram).replace(b" limit=3", b"").partition(b" ")
-        tag = b""
-        if rest.startswith(b"#"):
-            tag, _, rest = rest.partition(b" ")
-        for limit in range(1, len(reply.entries)):
-            smaller = b" ".join(filter(None, [verb, tag, b"limit=%d" % limit, rest]))
-            if len(answer(smaller, snapshot)[0]) > len(datagram):
-                break
-            fits = limit
-    return render(Code.TOO_LONG, reply.tag, f"octets={len(whole)} fits={fits}")
+@st.composite
+def streams(draw: st.DrawFn) -> Stream:
+    """Requests in one pipe, good and bad; a bad one is often the last that is read."""
+    octets = b"".join(draw(GOOD) + draw(BAD))
+    octets = octets.lstrip(b"\x16")  # TLS has tests of its own
+    octets = (octets * draw(st.sampled_from([1, 1, 1, 5])))[:LONGEST]
+    cuts: list[int] = []
+    match draw(st.sampled_from(["nowhere", "anywhere", "each octet"])):
+        case "anywhere":
+            cuts = [drawn % (len(octets) + 1) for drawn in draw(st.lists(PLACES, max_size=12))]
+        case "each octet":
+            octets = octets[: draw(st.sampled_from(EACH_OCTET))]
+            cuts = list(range(len(octets)))
+    return Stream(
+        octets,
+        tuple(sorted(cuts)),
+        draw(st.sampled_from([0.0, 0.0, 0.0, SLOW])),
+        draw(st.sampled_from([*["half-close"] * 8, "hang up", "reset"])),
+    )
 
 
-def right_stream(octets: bytes, snapshot: Snapshot) -> bytes:
+def send(connection: socket.socket, stream: Stream) -> None:
+    """Send a stream in its pieces, each in a segment of its own if the system lets it."""
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    bounds = [0, *stream.cuts, len(stream.octets)]
+    for first, last in zip(bounds, bounds[1:], strict=False):
+        connection.sendall(stream.octets[first:last])
+        if stream.seconds:
+            time.sleep(stream.seconds / len(bounds))
+
+
+def play(server: Server, stream: Stream, snapshot: Snapshot) -> int:
+    """Send a stream, compare every octet of what comes back, and count the replies."""
+    with server.connect() as connection:
+        send(connection, stream)
+        if stream.ends == "reset":
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        elif stream.ends == "half-close":
+            connection.shutdown(socket.SHUT_WR)
+            got = read_all(connection)
+            assert got == right(stream.octets, snapshot)
+            return got.count(b"\r\n.\r\n")
+    return 0
+
+
+def right(octets: bytes, snapshot: Snapshot) -> bytes:
     """Return all that a stream must be answered with, once it is half-closed."""
     reader = LineReader()
     replies = []
     for line in reader.feed(octets):
-        reply, closes = answer(line, snapshot)
+        reply, closes = answered(line, snapshot)
         replies.append(reply)
         if closes:
             return b"".join(replies)
@@ -126,153 +150,86 @@ def right_stream(octets: bytes, snapshot: Snapshot) -> bytes:
     return b"".join(replies)
 
 
+@contextmanager
+def witness(server: Server, snapshot: Snapshot) -> Iterator[None]:
+    """Ask good requests beside whatever else is sent: each gets its answer."""
+    good = b"ENTRY #good fields=name ada-byron\r\n"
+    expected = answer(good.rstrip(), snapshot)[0]
+    stopped, answers = threading.Event(), list[bytes]()
+
+    def ask() -> None:
+        with server.connect() as connection:
+            while not stopped.is_set() and set(answers) <= {expected}:
+                connection.sendall(good)
+                answers.append(connection.recv(65_536))
+                stopped.wait(0.002)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join(WAIT)
+    assert set(answers) == {expected}
+    assert len(answers) > 20
+
+
 @pytest.fixture(scope="module")
 def snapshot() -> Snapshot:
     terms = Terms(("tcp", "udp"), 60.0, 20.0, 600.0)  # as examples/lab has them
     return Snapshot(load(share("examples/lab")).unwrap(), terms)
 
 
-@pytest.mark.parametrize("count", [5_000, pytest.param(100_000, marks=pytest.mark.full)])
-def test_service(snapshot: Snapshot, count: int) -> None:
-    """The volume, in one process: the very functions that both transports call."""
-    worst, answered, expected = 0.0, 0, dict[bytes, bytes | None]()
-    for datagram, is_valid in datagrams(count, SEED):
-        reply = answer_datagram(datagram, snapshot)
-        if is_valid:
-            if datagram not in expected:
-                expected[datagram] = right_datagram(datagram, snapshot)
-            assert reply == expected[datagram], datagram
-        if reply is None:
-            continue
-        answered += 1
-        worst = max(worst, len(reply) / len(datagram))
-        parse_reply(reply)
-        assert answer_datagram(reply, snapshot) is None, datagram
-        assert answer_datagram(reply.ljust(1_198) + b"\r\n", snapshot) is None, datagram
-    print(f"{count} datagrams, {answered} answered, longest reply / request: {worst:.3f}")
-    assert worst <= 1.00
-    assert answered > count / 4
-
-
-@pytest.mark.parametrize("count", [2_000, pytest.param(100_000, marks=pytest.mark.full)])
-def test_datagrams(serve: Serve, snapshot: Snapshot, count: int) -> None:
+@pytest.mark.parametrize(
+    "count, seeded", [(500, True), pytest.param(10_000, False, marks=pytest.mark.full)]
+)
+def test_streams(serve: Serve, snapshot: Snapshot, count: int, seeded: bool) -> None:
     server = serve(share("examples/lab"))
-    good = b"HELP #good".ljust(1_198) + b"\r\n"
-    expected_beside = answer(good.strip(), snapshot)[0]
-    before = 0
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
-        asker.connect(("127.0.0.1", server.port))
-        asker.settimeout(WAIT)
-        for number, (datagram, _) in enumerate(datagrams(count, SEED + 1)):
-            asker.send(datagram)
-            asker.send(good)  # its reply tells that the one before is dealt with
-            reply = asker.recv(4_096)
-            expected = answer_datagram(datagram, snapshot)
-            if expected is not None:
-                assert reply == expected, datagram
-                assert len(reply) <= len(datagram)
-                asker.send(reply)  # nobody answers a reply
-                reply = asker.recv(4_096)
-            assert reply == expected_beside, datagram
-            if number == min(1_000, count // 2):
-                before = server.memory()
-    assert server.memory() - before < 8_000_000
-    assert server.stop() == 0
-    assert server.said.count("\n") == 1, server.said
+    played, octets, replies = 0, 0, 0
 
-
-def streams(count: int, seed: int) -> Iterator[bytes]:
-    """Give streams of up to twelve good, changed and senseless lines."""
-    chance = random.Random(seed)
-    for _ in range(count):
-        made = b"".join(
-            chance.choices((valid, mutated, noise), (6, 2, 1))[0](chance)
-            for _ in range(chance.randint(1, 12))
+    def send_batches(number: int, seeded: bool) -> None:
+        @settings(
+            max_examples=number,
+            derandomize=seeded,
+            database=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         )
-        yield made.lstrip(b"\x16")  # TLS has tests of its own
+        @given(st.lists(streams(), min_size=BATCH, max_size=BATCH))
+        def send_batch(batch: list[Stream]) -> None:
+            nonlocal played, octets, replies
+            replies += sum(pool.map(lambda each: play(server, each, snapshot), batch))
+            octets += sum(len(each.octets) for each in batch)
+            played += len(batch)
 
+        send_batch()
 
-def send_stream(server: Server, octets: bytes, number: int, snapshot: Snapshot) -> None:
-    """Send one stream in pieces, and compare every octet of what comes back."""
-    chance = random.Random(number)
-    longest = chance.choice([1, 7, 100, 1_500, 100_000])
-    pause = chance.choice([0.0, 0.0, 0.002])  # seconds
-    if longest == 1:
-        octets = octets[:400]  # each octet alone
-    with server.connect() as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        place = 0
-        while place < len(octets):
-            size = chance.randint(1, longest)
-            connection.sendall(octets[place : place + size])
-            place += size
-            if pause and chance.random() < 0.2:
-                time.sleep(pause)
-        if chance.random() < 0.05:
-            return  # a peer that hangs up
-        connection.shutdown(socket.SHUT_WR)
-        assert read_all(connection) == right_stream(octets, snapshot), octets
-
-
-@pytest.mark.parametrize("count", [500, pytest.param(10_000, marks=pytest.mark.full)])
-def test_streams(serve: Serve, snapshot: Snapshot, count: int) -> None:
-    server = serve(share("examples/lab"))
-    good = b"ENTRY #good fields=name ada-byron\r\n"
-    expected = answer(good.rstrip(), snapshot)[0]
-    stopped, lost, asked = threading.Event(), list[bytes](), 0
-
-    def beside() -> None:
-        nonlocal asked
-        with server.connect() as connection:
-            while not stopped.is_set():
-                connection.sendall(good)
-                got = connection.recv(65_536)
-                asked += 1
-                if got != expected:
-                    lost.append(got)
-                    return
-                time.sleep(0.002)
-
-    def play(seed: int, number: int) -> None:
-        with ThreadPoolExecutor(16) as pool:
-            jobs = [
-                pool.submit(send_stream, server, octets, seed + index, snapshot)
-                for index, octets in enumerate(streams(number, seed))
-            ]
-            for job in jobs:
-                job.result()
-
-    play(SEED - 1, 200)  # warm
-    before = server.memory()
-    witness = threading.Thread(target=beside)
-    witness.start()
-    try:
-        play(SEED, count)
-    finally:
-        stopped.set()
-        witness.join(WAIT)
-    assert not lost
-    assert asked > 20
-    assert server.memory() - before < 8_000_000, "memory is back where it was"
+    with ThreadPoolExecutor(BATCH) as pool:
+        send_batches(3, seeded=True)  # warm
+        before = server.memory()
+        played = octets = replies = 0
+        start = time.monotonic()
+        with witness(server, snapshot):
+            send_batches(-(-count // BATCH), seeded)
+    growth = server.memory() - before
+    print(
+        f"{played} streams of {octets:,} octets, {replies} replies, "
+        f"{time.monotonic() - start:.0f} s; memory: {growth:+,} octets"
+    )
+    assert played >= count
+    assert growth < GROWTH, "memory is back where it was"
     assert server.stop() == 0
-    told = server.said.splitlines()[1:]
-    assert all("TLS" in line for line in told), server.said
+    assert server.said.endswith(f"{server.ready}\n"), "nothing was to be told"
 
 
 def test_every_split(serve: Serve, snapshot: Snapshot) -> None:
     """One stream, divided at every octet (T-11)."""
     server = serve(share("examples/lab"))
     octets = b"ENTRY ada-byron\r\nLOOKUP #x limit=1 a\nHELP extra\r\nbad\r\nENTRY ada-byron\r\n"
-    expected = right_stream(octets, snapshot)
-    assert expected.count(b"\r\n.\r\n") == 4
+    assert right(octets, snapshot).count(b"\r\n.\r\n") == 4
     assert Code.MALFORMED in CLOSING
     for place in range(1, len(octets)):
-        with server.connect() as connection:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection.sendall(octets[:place])
-            connection.sendall(octets[place:])
-            connection.shutdown(socket.SHUT_WR)
-            assert read_all(connection) == expected, place
+        play(server, Stream(octets, (place,)), snapshot)
 
 
 @pytest.mark.parametrize("excess", [-1, 0, 1, 70_000])

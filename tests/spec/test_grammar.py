@@ -8,8 +8,9 @@ from documents import ROOT
 from grammar import Spec, accepts, accepts_slowly, automaton, make
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from traffic import sent
 
-from phonebook.conformance.cases import Case, load_cases, octets_of
+from phonebook.conformance.cases import Case, load_cases
 from phonebook.directory.load import load
 from phonebook.service.answer import answer, answer_datagram
 from phonebook.service.snapshot import Snapshot, Terms
@@ -34,23 +35,6 @@ RULES = {"LOOKUP": "lookup", "ENTRY": "entry", "HELP": "help"}
 def snapshot(profile: str) -> Snapshot:
     path = ROOT / "spec/conformance/profiles" / f"{profile}.yaml"
     return Snapshot(load(path).unwrap(), Terms())
-
-
-def sent(case: Case) -> bytes:
-    """Return all octets that a case sends, whatever it waits for between them."""
-    if case.ask is not None:
-        return case.ask.encode() + b"\r\n"
-    octets = b""
-    for kind, value in ((step.kind, step.value) for step in case.steps):
-        if kind in ("send", "each-octet"):
-            octets += octets_of(value)
-        elif kind == "send-repeat":
-            octets += octets_of(value[0]) * int(value[1])
-        elif kind == "pad":
-            octets += value[0].encode().ljust(int(value[1]) - 2) + b"\r\n"
-        elif kind == "measure":
-            octets += value.replace("{}", "").encode() + b"\r\n"
-    return octets
 
 
 def judge(line: bytes) -> Code | None:

@@ -16,12 +16,12 @@ TABLE = {name: n for n, name in enumerate(re.findall(r"\S+", """
 id kind name family alias title org phone email room location address
 member-of part-of reports-to contact hours url note"""))}
 LINKS = ("room", "member-of", "part-of", "reports-to", "contact")
+EXACT = ("id", "email", "url", *LINKS)  # their words have one spelling
 PARTICLES = re.findall(r"\S+", """af al av bin bint da dal das de del della den der des di do dos du
 el ibn la las le lo los ter ten van vom von zu zum zur""")
-SUFFIXES = ("jr", "sr", "ii", "iii", "iv")
-HYPHENS = "-\u2010\u2011\u2012\u2013\u2212\ufe63\uff0d"
+SUFFIXES, HYPHENS = ("jr", "sr", "ii", "iii", "iv"), "-\u2010\u2011\u2012\u2013\u2212\ufe63\uff0d"
 UMLAUT = re.compile("(?:([äÄ]|[aA]\u0308)|([öÖøØ]|[oO]\u0308)|([üÜ]|[uU]\u0308)|"
-                    "([åÅ]|[aA]\u030a))(?![\u0300-\u036f])")
+                    "([åÅ\u212b]|[aA]\u030a))(?![\u0300-\u036f])")
 NAME = r"[A-Za-z][A-Za-z0-9-]{0,31}(?:\.[A-Za-z0-9-]{1,30})?"
 ID = re.compile("[a-z0-9][a-z0-9._-]{0,63}")
 REQUEST = re.compile(r"(?s)(?!.*[\0-\x1f\x7f-\x9f\ud800-\udfff])([A-Z]{3,10})"  # the verb, the tag,
@@ -36,7 +36,6 @@ Number = namedtuple("Number", "keys d x", defaults=("", ""))  # a code has no d
 Term = namedtuple("Term", "words name phrase number")
 Line = namedtuple("Line", "name forms number family")  # forms: the spellings of each word
 Entry = namedtuple("Entry", "id all public lines order")
-
 class Folding:  # the tables of section 9.1, and the words that they make of a text (9.2)
     def __init__(self, folder: Path) -> None:
         self.table = {0xAC00 + s: chr(0x1100 + s // 588) + chr(0x1161 + s % 588 // 28)
@@ -46,7 +45,7 @@ class Folding:  # the tables of section 9.1, and the words that they make of a t
             to = {"space": "20", "nothing": ""}.get(result, result).split()
             span = range(int(first, 16), int(last or first, 16) + 1)
             self.table.update(dict.fromkeys(span, "".join(chr(int(c, 16)) for c in to)))
-        self.table.update(dict.fromkeys(map(ord, HYPHENS), "-"))
+        self.table |= dict.fromkeys(map(ord, HYPHENS), "-") | {n: chr(n) for n in range(48, 58)}
         self.marks = {chr(int(c, 16)): int(n) for c, n in re.findall(r"(?m)^(\w+)\t(\w+)", marks)}
         self.run = re.compile(f"[{''.join(self.marks)}]+")
     def fold(self, text: str) -> str:
@@ -59,7 +58,7 @@ class Folding:  # the tables of section 9.1, and the words that they make of a t
         umlauts = iter(self.words(UMLAUT.sub(lambda found: plain[found.lastindex], text)))
         for group in self.fold(text).split(" "):
             if parts := [[word, next(umlauts)] for word in re.findall("[^-]+", group)]:
-                forms += [parts[0] + ["".join(part[0] for part in parts)], *parts[1:]]
+                forms += [parts[0] + [self.fold("".join(part[0] for part in parts))], *parts[1:]]
         return forms
 def digits(text: str) -> str:
     return re.sub("[^0-9]", "", text)
@@ -105,7 +104,7 @@ class Directory:
         data = json.loads(path.read_text(encoding="utf-8-sig"))
         data = data if isinstance(data, dict) else {"entries": data}
         self.folding, self.header = folding, data.get("directory", {})
-        self.digits = {code: to for code, to in folding.table.items() if to in set("0123456789")}
+        self.digits = {n: to for n, to in folding.table.items() if re.fullmatch("[0-9]+", to)}
         self.country, self.area, self.trunk, self.abroad, self.outside, self.main = (
             digits(self.header.get(name, "")) for name in
             ("country", "area", "trunk", "international", "outside", "main"))
@@ -141,6 +140,7 @@ class Directory:
         family, lines = family_words(words, own, person), []
         for name, value in public:
             forms, phone = self.folding.spellings(value), covers("phone", name)
+            forms = [form[:1] for form in forms] if name.partition(".")[0] in EXACT else forms
             if name == "name" and person and family.start > 1:
                 forms[0].append("".join(word[0] for word in words[:family.start]))
             lines.append(Line(name, [] if phone else forms, self.read(value, False)
@@ -181,14 +181,14 @@ class Directory:
             keys = {f"{key}x{x}" for key in keys} | alone | (set() if query else keys)
         return Number(keys, d, x)
     def is_numeric(self, token: re.Match[str]) -> bool:
-        rest = self.folding.fold(token[3] or "a").replace("ext", "").replace("x", "")
-        return not token[1] and re.fullmatch("[0-9 -]*", rest) is not None
+        rest = self.folding.fold((token[3] or "a").translate(dict.fromkeys(self.digits, " ")))
+        return not token[1] and not rest.replace("ext", "").replace("x", "").strip(" -")
     def terms(self, query: str) -> list[Term]:
         terms = []
         for numeric, tokens in groupby(TOKEN.finditer(query), self.is_numeric):
             parts = [((t[1] or "").lower(), t[2] or t[3] or "", t[3] is None) for t in tokens]
             run = " ".join(value for _, value, _ in parts)
-            numeric = numeric and re.search("[0-9]", self.folding.fold(run))
+            numeric = numeric and re.search("[0-9]", run.translate(self.digits))
             for name, value, phrase in [("", run, False)] if numeric else parts:
                 name = "phone" if name == "tel" else name
                 number = numeric or covers("phone", name)

@@ -329,6 +329,18 @@ class Trial:
                 f"fits={int(fits) + 1}",
                 visible_lines(short.octets),
             )
+        for count in {1, int(fits)} - {0}:
+            self.measure_edge(request, count)
+
+    def measure_edge(self, request: str, count: int) -> None:
+        """Ask in datagrams in which so many entries just fit, and just do not."""
+        self.transport = "tcp"
+        self.stream.send(request.replace("{}", f" limit={count}").encode() + b"\r\n")
+        size = len(self.read().octets)
+        for octets, expected in ((size, count), (size - 1, count - 1)):
+            self.transport = "udp"
+            self.datagram = padded(request.replace("{}", f" limit={MOST_ENTRIES}").encode(), octets)
+            self.check(self.read(), {"code": "320", "parameters": {"fits": str(expected)}})
 
     # replies
 

@@ -17,6 +17,7 @@ from phonebook.directory.text import spellings
 
 MAX_MATCHES = 1_000
 
+_ONE_SPELLING = frozenset({"id", "email", "url", *LINKS})
 _KINDS = ("person", "group", "service", "place")  # in the order of results
 _BEGINNING = 4  # what the class grows by where only the beginning of a word matches
 _MIN_ENDING = 3  # digits of a query that may be the end of a longer number
@@ -215,6 +216,8 @@ def _read_lines(name: Name, entry: Entry) -> tuple[_Line, ...]:
 
 def _line(field: str, value: str, rank: int) -> _Line:
     words = tuple(spellings(value))
+    if field.partition(".")[0] in _ONE_SPELLING:
+        words = tuple(each[:1] for each in words)
     return _Line(field, words, (rank,) * len(words))
 
 

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from phonebook.directory.entry import Header
-from phonebook.directory.text import fold
+from phonebook.directory.text import fold_character
 
 _EXTENSION_MARK = re.compile(r";ext=|ext\.?|x")
 _NOT_DIGIT = re.compile(r"[^0-9]")
@@ -40,12 +40,17 @@ def read_number(text: str) -> Number:
     return Number(_NOT_DIGIT.sub("", before), _NOT_DIGIT.sub("", behind), international)
 
 
-def _plain(character: str) -> str:
-    """Return the ASCII digit that a character folds to, else the character in lower case."""
+def digits_of(character: str) -> str:
+    """Return the ASCII digits that a character stands for: those of its fold, if it has no more."""
     if character.isascii():
-        return character.lower()
-    folded = fold(character)
-    return folded if len(folded) == 1 and folded in "0123456789" else character
+        return character if character in "0123456789" else ""
+    folded = fold_character(character)
+    return folded if folded.isascii() and folded.isdigit() else ""
+
+
+def _plain(character: str) -> str:
+    """Return the digits that a character stands for, else the character in lower case."""
+    return digits_of(character) or (character.lower() if character.isascii() else character)
 
 
 class Dialling:

@@ -7,14 +7,13 @@ read here and matched in `index`; nothing here knows an entry.
 import re
 from dataclasses import dataclass
 
-from phonebook.directory.numbers import Number, read_number
+from phonebook.directory.numbers import Number, digits_of, read_number
 from phonebook.directory.text import fold
 
 MAX_WORDS = 16
 
 _FIELD = re.compile(r"([A-Za-z][A-Za-z0-9-]{0,31}(?:\.[A-Za-z0-9-]{1,30})?):")
 _RESERVED = frozenset({"sip", "mailto"})
-_DIGITS_AND_SPACES = frozenset("0123456789 ")
 
 
 class QueryError(Exception):
@@ -105,15 +104,15 @@ def _tokens(text: str) -> list[tuple[str, str, bool]]:
 
 
 def _is_number_word(word: str) -> bool:
-    return set(fold(word).replace("ext", "").replace("x", "")) <= _DIGITS_AND_SPACES
+    rest = fold("".join(" " if digits_of(each) else each for each in word))
+    return not rest.replace("ext", "").replace("x", "").strip()
 
 
 def _end_run(run: list[str]) -> list[Term]:
     """Return the number that a run of words is, or the words."""
     text = " ".join(run)
-    words = _words(text)
-    if any(character in "0123456789" for word in words for character in word):
-        return [Term(words, number=read_number(text))]
+    if any(map(digits_of, text)):
+        return [Term(_words(text), number=read_number(text))]
     return [Term(_words(word)) for word in run]
 
 

@@ -47,6 +47,11 @@ def fold(text: str) -> str:
     return " ".join(words(text))
 
 
+def fold_character(character: str) -> str:
+    """Return what one character becomes: some become spaces, and words between them."""
+    return _separated(character)
+
+
 def words(text: str) -> list[str]:
     """Return the folded words of the text, in their order."""
     return _separated(text).split()

@@ -428,6 +428,10 @@ def entry(request, snapshot):
     return old_entry(request, snapshot)
 old_entry, ANSWER._entry = ANSWER._entry, entry
 """),
+    Mutant("hides-itself-alone", "F-6", """
+from phonebook.directory.entry import Entry
+Entry.hides = lambda self, name: name in self.unlisted_fields
+"""),
     Mutant("at-tells-of-unlisted", "P-1", """
 def lookup(request, snapshot):
     found = old_lookup(request, snapshot)

@@ -15,15 +15,17 @@ ARROWS = {
     "share": set(),
     "wire": set(),
     "directory": {"share"},
-    "service": {"wire", "directory"},
-    "server": {"service", "wire", "directory"},
+    "search": {"directory"},
+    "service": {"wire", "directory", "search"},
+    "store": {"service", "directory", "__init__"},
+    "server": {"store", "service", "wire", "directory"},
     "client": {"wire"},
     "conformance": {"share"},
 }
 ANYTHING = {"cli", "__main__", "__init__"}
 
-NO_TWISTED = {"wire", "directory", "service", "conformance"}
-NO_YAML = {"wire", "service", "client", "server"}
+NO_TWISTED = {"wire", "directory", "search", "service", "store", "conformance"}
+NO_YAML = {"wire", "search", "service", "store", "client", "server"}
 
 POSIX_ONLY = "fcntl pwd grp resource termios tty pty syslog posix crypt spwd nis ossaudiodev"
 

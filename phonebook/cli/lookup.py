@@ -13,10 +13,17 @@ examples:
   phone ada                            by name, or the beginning of one
   phone +1 202 555 0143                by number, however it is written
   phone room:2.14 --fields phone,email
+  phone smith -john org:physics        all but John
   phone --id ada-byron --server lab
 """
 
 FOUND, NOTHING, WRONG_USE, NO_ANSWER, INTERRUPTED = 0, 1, 2, 3, 130
+
+VALUED = frozenset("--server --kind --fields --limit --after --ca --timeout --format".split())
+"""The options that take a value."""
+
+MARK = "\0"
+"""Stands before a word that begins with -, between `prepare` and `run`; no argument can hold it."""
 
 ADVICE = {
     320: "The answer does not fit a datagram: leave out --udp.",
@@ -24,12 +31,11 @@ ADVICE = {
     420: "The server is busy: try again{later}.",
     430: "This network has asked enough for now: try again{later}.",
     502: "The query is too long: leave words out.",
-    505: "The query cannot be read: close its quotation marks, give a value behind a colon,"
-    " and begin no word with -.",
-    506: "There is no word in the query: give a name, a number or another word.",
+    505: "The query cannot be read: close its quotation marks, and give a value behind a colon.",
+    506: "There is no word to look for in the query: give a name, a number or another word.",
     507: "There are more than 16 words in the query: leave some out.",
     530: "The server asks for TLS: add --tls.",
-    551: "More than 1,000 entries match: add a word.",
+    551: "Too many entries match: add a word, a rarer one, or name a field (org:physics).",
     552: "The entry given with --after is not among the matches: start over without it.",
 }
 """What to do about a refusal, by its code."""
@@ -77,6 +83,28 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--format", choices=("text", "json", "yaml", "wire"), default="text", help="(text)")
 
 
+def prepare(arguments: list[str]) -> list[str]:
+    """Mark the words that begin with - and are no options, so that the parser leaves them alone.
+
+    Only behind the first word of the query: before it, a mistyped option is one.
+    """
+    marked: list[str] = []
+    asked = takes_value = False
+    for place, argument in enumerate(arguments):
+        if argument == "--":
+            return marked + arguments[place:]
+        if takes_value:
+            takes_value = False
+        elif argument.startswith("--"):
+            takes_value = argument in VALUED
+        elif argument.startswith("-") and argument not in ("-", "-4", "-6", "-h"):
+            argument = MARK * asked + argument
+        else:
+            asked = True
+        marked.append(argument)
+    return marked
+
+
 def run(args: Namespace) -> int:
     """Look up and print; return the exit code."""
     try:
@@ -90,7 +118,9 @@ def _run(args: Namespace) -> int:
     from phonebook.client import answer, blocking
 
     # The octets that were typed, which are UTF-8 even where the locale says ASCII.
-    query = os.fsencode(" ".join(args.query)).decode("utf-8", "surrogateescape")
+    query = os.fsencode(" ".join(each.removeprefix(MARK) for each in args.query)).decode(
+        "utf-8", "surrogateescape"
+    )
     wire: list[str] = []
     common = {
         "server": args.server,

@@ -1,8 +1,9 @@
 """The commands and their exit codes.
 
 0 done; 1 nothing found, check found errors, a MUST failed; 2 wrong use; 3 no answer, a broken one,
-a refusal; 4 directory missing, unreadable or refused at start; 5 address in use or not permitted;
-130 Ctrl-C. `phonebook --help` stays quick: nothing heavy is imported before it is needed.
+a refusal; 4 directory missing, unreadable or refused at start; 5 address in use or not
+permitted, no cache; 130 Ctrl-C. `phonebook --help` stays quick: nothing heavy is imported before
+it is needed.
 """
 
 import argparse
@@ -16,6 +17,7 @@ _COMMANDS = {
     "serve": "answer from a directory kept in YAML",
     "lookup": "look somebody up (also installed as `phone`)",
     "check": "find every mistake in a directory",
+    "compile": "make ahead of time what a server makes of a large directory",
     "conformance": "try a server, or a client, against the specification",
     "demo": "a server over the example lab, and a few lookups shown octet by octet",
 }
@@ -28,10 +30,10 @@ example:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `phonebook` and return its exit code."""
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
-    if arguments[:1] == ["conformance"]:
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given[:1] == ["conformance"]:
         # it has its own parser: what stands behind `--` is somebody else's command
-        return _guarded(lambda: _conformance(arguments[1:]))
+        return _guarded(lambda: _conformance(given[1:]))
     parser = argparse.ArgumentParser(
         prog="phonebook",
         description="A directory of people, places, groups and services on port 767.",
@@ -41,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"phonebook {phonebook.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, summary in _COMMANDS.items():
-        asked = arguments[:1] == [name]
+        asked = given[:1] == [name]
         command = commands.add_parser(
             name,
             help=summary,
@@ -49,8 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         if asked:
-            import_module(f"phonebook.cli.{name}").add_arguments(command)
-    parsed = parser.parse_args(arguments)
+            module = import_module(f"phonebook.cli.{name}")
+            module.add_arguments(command)
+            if name == "lookup":
+                given = [name, *module.prepare(given[1:])]
+    parsed = parser.parse_args(given)
     return _guarded(lambda: _run(parsed.command, parsed))
 
 

@@ -29,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--idle-timeout", type=_seconds, metavar="S", help="close an idle connection after it"
     )
+    parser.add_argument(
+        "--cache", type=Path, metavar="PLACE", help="where what it makes of a large DIR is kept"
+    )
     loudness = parser.add_mutually_exclusive_group()
     loudness.add_argument("-q", "--quiet", action="store_true", help="errors alone")
     loudness.add_argument("-v", "--verbose", action="store_true", help="tell of reloads and more")
@@ -42,13 +45,17 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.tls_key and not arguments.tls_cert:
         print("phonebook: --tls-key needs --tls-cert", file=sys.stderr)
         return 2
+    if arguments.tls_cert and arguments.no_tcp:
+        print("phonebook: --tls-cert needs TCP: leave --no-tcp out", file=sys.stderr)
+        return 2
     level = logging.ERROR if arguments.quiet else logging.INFO
     level = logging.DEBUG if arguments.verbose else level
     logging.basicConfig(level=level, format="phonebook: %(message)s", stream=sys.stderr)
 
-    from phonebook.directory.problems import DirectoryError
+    from phonebook.directory.problems import DirectoryError, printable
     from phonebook.server.main import Options, TlsError, serve
     from phonebook.server.sockets import BindError
+    from phonebook.store import cache_place
 
     options = Options(
         path=arguments.dir,
@@ -59,12 +66,14 @@ def run(arguments: argparse.Namespace) -> int:
         tls_cert=arguments.tls_cert,
         tls_key=arguments.tls_key,
         idle_time=arguments.idle_timeout,
+        cache=cache_place(arguments.cache),
     )
     try:
         ended_by = serve(options, lambda line: print(line, file=sys.stderr, flush=True))
     except DirectoryError as error:
-        print(error, file=sys.stderr)
-        print(f"phonebook: {arguments.dir} is not served", file=sys.stderr)
+        if error.problems:  # else they have been told
+            print(error, file=sys.stderr)
+        print(f"phonebook: {printable(str(arguments.dir))} is not served", file=sys.stderr)
         return 4
     except TlsError as error:
         print(f"phonebook: {error}", file=sys.stderr)

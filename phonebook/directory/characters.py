@@ -6,7 +6,7 @@ value, where an escape such as "\\u202e" can still bring one in.
 
 import re
 
-from phonebook.directory.problems import Position, Problems
+from phonebook.directory.problems import Placed, Position, Problems
 
 _NAMES = {
     "control": ("control-character", "the control character"),
@@ -31,31 +31,31 @@ _IN_A_FILE = re.compile(f"(?![\t\n])(?:{_FORBIDDEN.pattern})")
 REPLACEMENT = "\ufffd"
 
 
-def clean(text: str, where: Position, problems: Problems) -> str:
+def clean(text: str, at: Placed, problems: Problems) -> str:
     """Report the first forbidden character of a value; return the value without any."""
     if text.isprintable():  # no forbidden character is, in any version of Unicode
         return text
     found = _FORBIDDEN.search(text)
     if not found:
         return text
-    _report(found, where, problems)
+    _report(found, at, problems)
     return _FORBIDDEN.sub(REPLACEMENT, text)
 
 
-def clean_file(text: str, file: str, problems: Problems) -> str:
+def clean_file(text: str, problems: Problems) -> str:
     """Report each line's first forbidden character; return the text without any."""
-    if not _IN_A_FILE.search(text):
+    if text.replace("\n", "").isprintable():
         return text
     lines = text.split("\n")
     for number, line in enumerate(lines, 1):
-        found = _IN_A_FILE.search(line)
+        found = None if line.isprintable() else _IN_A_FILE.search(line)
         if found:
-            _report(found, Position(file, number, found.start() + 1), problems)
+            _report(found, Position(problems.file, number, found.start() + 1), problems)
             lines[number - 1] = _IN_A_FILE.sub(REPLACEMENT, line)
     return "\n".join(lines)
 
 
-def _report(found: re.Match[str], where: Position, problems: Problems) -> None:
+def _report(found: re.Match[str], at: Placed | Position, problems: Problems) -> None:
     code, name = _NAMES[found.lastgroup or "control"]
     advice = {
         "line-separator": "use block text (`|`) for several lines",
@@ -63,4 +63,4 @@ def _report(found: re.Match[str], where: Position, problems: Problems) -> None:
         "surrogate": "write the character itself",
     }.get(code, "remove it")
     character = f"U+{ord(found[0]):04X}"
-    problems.error(code, where, f"A directory cannot hold {name} {character}: {advice}.")
+    problems.error(code, at, f"A directory cannot hold {name} {character}: {advice}.")

@@ -4,8 +4,8 @@ Implements the sections "Files", "Entries" and "Links" of spec/directory.md, as 
 more than one entry. Reading never stops at an error, so one run shows them all.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 from phonebook.directory.document import Document, ListNode, MappingNode, Node, Refused, Scalar
 from phonebook.directory.entry import Directory, Entry, Header
@@ -24,122 +24,138 @@ _TOP = ("directory", "server", "entries")
 _SUGGESTIONS = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A document, and whether it is the one where the header may stand."""
+@dataclass(slots=True)
+class Part:
+    """What one file brings to a directory. It is plain, so that another process may read it."""
 
-    document: Document
-    header: bool
+    file: str
+    problems: Problems
+    whole: bool = True  # if all of the file was read
+    header: Header = Header()
+    settings: dict[str, str] = field(default_factory=dict)
+    entries: list[Read] = field(default_factory=list)
 
 
-def check(sources: Sequence[Source], problems: Problems) -> Directory:
-    """Return the directory that the documents are, as far as they are one."""
-    header = Header()
-    settings: dict[str, str] = {}
-    read: list[Read] = []
-    for source in sources:
-        root = source.document.root
-        entries: Node | None = root
-        if isinstance(root, MappingNode):
-            entries = None
-            for key, value in root.items:
-                if key.text == "entries":
-                    entries = value
-                elif key.text not in _TOP:
-                    _unknown_top(key, problems)
-                elif not source.header:
-                    problems.error(
-                        "header-elsewhere",
-                        key.where,
-                        f"`{key.text}` can stand only in {HEADER_FILE} at the top of the "
-                        "directory: move it there.",
-                    )
-                elif key.text == "directory":
-                    header = read_header(value, problems)
-                else:
-                    settings = read_settings(value, problems)
-        if isinstance(entries, ListNode):
-            found = (read_entry(item, problems) for item in entries.items)
-            read += [each for each in found if each]
-        elif entries is not None and not isinstance(entries, Refused):
-            _no_entries(entries, root is entries, problems)
-    whole = all(source.document.whole for source in sources)
-    _check_ids(read, header, problems)
-    _check_links(read, whole, problems)
-    return Directory(header, tuple(entry for entry, _, _ in read), settings)
+def read_part(data: bytes, file: str, may_head: bool) -> Part:
+    """Read a file; only in one that `may_head` can the header stand."""
+    problems = Problems(file)
+    part = Part(file, problems)
+    document = Document(data, problems)
+    for node in document.entries():
+        read = read_entry(node, problems)
+        if read:
+            part.entries.append(read)
+    part.whole = document.whole
+    root = document.root
+    entries: Node | None = root
+    if isinstance(root, MappingNode):
+        entries = None
+        for key, value in root.items.values():
+            if key.value == "entries":
+                entries = value
+            elif key.value not in _TOP:
+                _unknown_top(key, problems)
+            elif not may_head:
+                problems.error(
+                    "header-elsewhere",
+                    key,
+                    f"`{key.value}` can stand only in {HEADER_FILE} at the top of the "
+                    "directory: move it there.",
+                )
+            elif key.value == "directory":
+                part.header = read_header(value, problems)
+            else:
+                part.settings = read_settings(value, problems)
+    if entries is not None and not isinstance(entries, ListNode | Refused):
+        _no_entries(entries, root is entries, problems)
+    return part
+
+
+def check(parts: Sequence[Part], problems: Problems) -> Directory:
+    """Return the directory that the parts are, as far as they are one."""
+    header, settings = Header(), {}
+    for part in parts:
+        problems += part.problems
+    header = next((part.header for part in parts if part.header != Header()), Header())
+    settings = next((part.settings for part in parts if part.settings), {})
+    entries = [Entry(*row) for part in parts for row, *_ in part.entries]
+    _check_ids(parts, header, problems)
+    _check_links(parts, entries, problems)
+    return Directory(header, tuple(entries), settings)
 
 
 def _unknown_top(key: Scalar, problems: Problems) -> None:
-    if key.text in KNOWN:
-        sentence = f"{quoted(key.text)} stands outside an entry: an entry begins with `- `."
-    elif key.text == "views":
+    if key.value in KNOWN:
+        sentence = f"{quoted(key.value)} stands outside an entry: an entry begins with `- `."
+    elif key.value == "views":
         sentence = "Views are not defined yet: remove `views`, and use `unlisted`."
     else:
-        sentence = f"A directory has no key {quoted(key.text)}: {meant(key.text, _TOP)}"
-    problems.error("unknown-key", key.where, sentence)
+        sentence = f"A directory has no key {quoted(key.value)}: {meant(key.value, _TOP)}"
+    problems.error("unknown-key", key, sentence)
 
 
 def _no_entries(node: Node, root: bool, problems: Problems) -> None:
     if isinstance(node, Scalar) and is_empty(node):
         if not root:
             problems.error(
-                "empty-value", node.where, "`entries` is empty: remove the line or write entries."
+                "empty-value", node, "`entries` is empty: remove the line or write entries."
             )
         return
     problems.error(
-        "not-a-list", node.where, "Entries are a list: write `- ` before the first field of each."
+        "not-a-list", node, "Entries are a list: write `- ` before the first field of each."
     )
 
 
-def _check_ids(read: Sequence[Read], header: Header, problems: Problems) -> None:
+def _check_ids(parts: Sequence[Part], header: Header, problems: Problems) -> None:
     referrals = {referral.id for referral in header.referrals}
-    first: dict[str, Position] = {}
-    for entry, where, lines in read:
-        other = first.setdefault(entry.id, where)
-        if other is not where:
-            made = "" if "id" in lines else f", made of the name {quoted(entry.name)},"
-            problems.error(
-                "duplicate-id",
-                where,
-                f"The id `{entry.id}`{made} is also that of the entry at {other}: "
-                "write another `id:` in one of the two.",
-            )
-        elif entry.id in referrals:
-            problems.error(
-                "duplicate-id",
-                where,
-                f"A referral has the id `{entry.id}` too: write another `id:`.",
-            )
+    first: dict[str, tuple[Part, Read]] = {}
+    for part in parts:
+        for read in part.entries:
+            (id, _, fields, _, _), written, line, column, _ = read
+            other = first.setdefault(id, (part, read))
+            if other[1] is not read:
+                made = "" if written else f", made of the name {quoted(fields[0][1][0])},"
+                where = Position(other[0].file, *other[1][2:4])
+                problems.error(
+                    "duplicate-id",
+                    Position(part.file, line, column),
+                    f"The id `{id}`{made} is also that of the entry at {where}: "
+                    "write another `id:` in one of the two.",
+                )
+            elif id in referrals:
+                problems.error(
+                    "duplicate-id",
+                    Position(part.file, line, column),
+                    f"A referral has the id `{id}` too: write another `id:`.",
+                )
 
 
-def _check_links(read: Sequence[Read], whole: bool, problems: Problems) -> None:
+def _check_links(parts: Sequence[Part], entries: Iterable[Entry], problems: Problems) -> None:
+    whole = all(part.whole for part in parts)
     by_id: dict[str, Entry] = {}
-    for entry, _, _ in read:
+    for entry in entries:
         by_id.setdefault(entry.id, entry)
     suggestions = _SUGGESTIONS
-    for entry, _, lines in read:
-        for name, found in lines.items():
-            base = name.partition(".")[0]
-            if base not in LINKS:
-                continue
-            for text, at in found:
+    for part in parts:
+        for row, _, _, _, links in part.entries:
+            for link in links:
+                name, text, line, column = link
                 target = by_id.get(text)
+                where = Position(part.file, line, column)
                 if target is not None:
-                    _check_link(entry, base, target, at.where, problems)
+                    _check_link(row[0], name.partition(".")[0], target, where, problems)
                 elif whole:  # else its target may stand in what could not be read
                     ids = by_id if suggestions > 0 else {}
                     suggestions -= 1
                     problems.error(
                         "dangling-link",
-                        at.where,
+                        where,
                         f"{quoted(name)} is the id of an entry, and there is no {quoted(text)}: "
-                        + _instead(base, text, ids),
+                        + _instead(name.partition(".")[0], text, ids),
                     )
 
 
-def _check_link(
-    entry: Entry, base: str, target: Entry, where: Position, problems: Problems
-) -> None:
+def _check_link(id: str, base: str, target: Entry, where: Position, problems: Problems) -> None:
     kinds = LINKS[base]
     if target.kind not in kinds:
         wanted = " or ".join(f"`{kind}`" for kind in kinds)
@@ -149,7 +165,7 @@ def _check_link(
             f"`{base}` leads to a {wanted}, and {quoted(target.id)} is a `{target.kind}`: "
             "write another id.",
         )
-    elif target.id == entry.id:
+    elif target.id == id:
         problems.error(
             "link-to-itself", where, f"`{base}` leads to the entry itself: remove the line."
         )

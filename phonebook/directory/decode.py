@@ -10,9 +10,9 @@ from phonebook.directory.characters import clean_file
 from phonebook.directory.problems import Position, Problems
 
 
-def decode(data: bytes, file: str, problems: Problems) -> str:
+def decode(data: bytes, problems: Problems) -> str:
     """Decode the file, and report what can stand in no document."""
-    start = Position(file, 1, 1)
+    start = Position(problems.file, 1, 1)
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:4]:
         problems.error("encoding", start, "The file is not UTF-8 (UTF-16?): save it as UTF-8.")
         return ""
@@ -21,9 +21,9 @@ def decode(data: bytes, file: str, problems: Problems) -> str:
         text = data.decode()
     except UnicodeDecodeError:
         text = "\n".join(
-            _line(line, number, file, problems) for number, line in enumerate(data.split(b"\n"), 1)
+            _line(line, number, problems) for number, line in enumerate(data.split(b"\n"), 1)
         )
-    text = clean_file(text, file, problems)
+    text = clean_file(text, problems)
     if text.lstrip().startswith(("{", "[")):  # JSON: tabs may indent, two escapes make a character
         text = re.sub(r"^[ \t]+", lambda match: match[0].replace("\t", " "), text, flags=re.M)
         return _PAIR.sub(_join_pair, text)
@@ -31,12 +31,12 @@ def decode(data: bytes, file: str, problems: Problems) -> str:
         return text
     for number, each in enumerate(text.split("\n"), 1):
         if "\t" in each:
-            where = Position(file, number, each.index("\t") + 1)
+            where = Position(problems.file, number, each.index("\t") + 1)
             problems.error("tab", where, "YAML and tabs do not mix: write spaces instead.")
     return text.replace("\t", " ")
 
 
-def _line(line: bytes, number: int, file: str, problems: Problems) -> str:
+def _line(line: bytes, number: int, problems: Problems) -> str:
     try:
         return line.decode()
     except UnicodeDecodeError as error:
@@ -44,7 +44,7 @@ def _line(line: bytes, number: int, file: str, problems: Problems) -> str:
         octet = f"0x{line[error.start]:02X}"
         problems.error(
             "encoding",
-            Position(file, number, column),
+            Position(problems.file, number, column),
             f"The octet {octet} is not UTF-8: save the file as UTF-8.",
         )
         return line.decode(errors="replace")

@@ -1,16 +1,30 @@
-"""One YAML document: text in, nodes with positions out, every scalar as it was written.
+"""One YAML document: text in, nodes out, every scalar as it was written and with its place.
 
 Implements the section "YAML" of spec/directory.md. The nodes are built from the parser's events:
-they show duplicate keys, tags and anchors, which a loader hides, and nothing recurses, so that
-nesting without end is refused at once. After an error the reading goes on at the next entry.
+they show duplicate keys, tags and anchors, which a loader hides, and nothing nests without end.
+After an error the reading goes on at the next entry.
+
+Most of a load's time is spent here, and two thirds of that in the parser's making of events. So a
+scalar is kept as the event that it came in (a node of our own for each took a third more time), and
+its place stays the parser's mark until a problem asks for it. Entries are handed over one by one:
+what stays in memory is what the reader makes of them.
 """
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
+from yaml import (
+    AliasEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+)
 
 from phonebook.directory.decode import decode
 from phonebook.directory.problems import Position, Problems, quoted
@@ -23,246 +37,244 @@ SYNTAX_ERROR_LIMIT = 20
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-
-@dataclass(frozen=True, slots=True)
-class Scalar:
-    """Text as it was written; `plain` where it stands without quotes."""
-
-    text: str
-    where: Position
-    plain: bool = False
+# Text as it was written: `value`, and `style`, which is empty where no quotes stand around it.
+Scalar = yaml.ScalarEvent
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ListNode:
     """A YAML sequence."""
 
     items: list["Node"]
-    where: Position
+    start_mark: Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MappingNode:
-    """A YAML mapping: its pairs in their order, no key twice."""
+    """A YAML mapping: its keys and values by the text of the key, in their order."""
 
-    items: list[tuple[Scalar, "Node"]]
-    where: Position
+    items: dict[str, tuple[Scalar, "Node"]]
+    start_mark: Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Refused:
     """What stood here was refused, and has been reported."""
 
-    where: Position
+    start_mark: Any
 
 
 Node = Scalar | ListNode | MappingNode | Refused
 
 
-@dataclass(frozen=True, slots=True)
+class _Stopped(Exception):
+    """What follows is not worth reading."""
+
+
 class Document:
-    """What one file says: `root` is None where that is nothing; `whole` if all of it was read."""
+    """What a file says. Run through `entries`; then `root` is all that stands beside them."""
 
-    root: Node | None
-    whole: bool
+    def __init__(self, data: bytes, problems: Problems) -> None:
+        """Take the octets of a file; every problem that it has will be noted."""
+        self.root: Node | None = None  # None where the file says nothing, or is past reading
+        self.whole = True  # if all of it was read
+        self._problems = problems
+        self._text = decode(data, problems)
+        self._line = 0  # where the piece begins that is read
+        self._list: ListNode | None = None  # the list of entries
+        self._next: Any = None  # the parser's next event
 
+    def entries(self) -> Iterator[Node]:
+        """Read the file, in pieces where it has errors, and return what its list of entries holds.
 
-@dataclass(slots=True)
-class _Open:
-    """A list or mapping that is being read."""
-
-    node: ListNode | MappingNode
-    key: Scalar | Refused | None = None
-    seen: dict[str, Position] = field(default_factory=dict)
-
-
-def read(data: bytes, file: str, problems: Problems) -> Document:
-    """Read a document, and note every problem that it has."""
-    text = decode(data, file, problems)
-    builder = _Builder(file, problems)
-    line, whole = 0, True
-    for _ in range(SYNTAX_ERROR_LIMIT):
-        try:
-            builder.build(yaml.parse(text, Loader=_Loader), line)
-            return Document(builder.root, whole and not builder.stopped)
-        except yaml.MarkedYAMLError as error:
-            whole = False
-            at = report_syntax(error, text, file, line, problems)
-            line_and_text = builder.resume(text, line, at)
-            if line_and_text is None:
-                break
-            line, text = line_and_text
-        except yaml.YAMLError as error:  # nothing is known that gets here
-            where = Position(file, line + 1, 1)
-            problems.error("syntax", where, f"This is not YAML: {error}.")
-            break
-    return Document(builder.root, False)
-
-
-class _Builder:
-    """Builds the nodes from events, over as many pieces as a file with errors is read in."""
-
-    def __init__(self, file: str, problems: Problems) -> None:
-        self.file = file
-        self.problems = problems
-        self.root: Node | None = None
-        self.stopped = False
-        self.line = 0
-        self.entries: ListNode | None = None  # where a later piece's entries go
-        self.open: list[_Open] = []
-
-    def build(self, events: Iterable[Any], line: int) -> None:
-        """Read the events of a piece that starts behind so many lines."""
-        self.line, self.open, documents = line, [], 0
-        for event in events:
-            if isinstance(event, yaml.ScalarEvent):
-                self._node(self._scalar(event))
-            elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
-                if len(self.open) == DEPTH_LIMIT:
-                    self.problems.error(
-                        "too-deep",
-                        self._where(event),
-                        f"More than {DEPTH_LIMIT} lists or mappings stand in one another: "
-                        "close the brackets that are open.",
-                    )
-                    self.stopped = True
+        In `root`, that list is empty.
+        """
+        text = self._text
+        for _ in range(SYNTAX_ERROR_LIMIT):
+            try:
+                yield from self._piece(text)
+                return
+            except _Stopped:
+                self.whole = False
+                return
+            except yaml.MarkedYAMLError as error:
+                self.whole = False
+                rest = self._behind(report_syntax(error, text, self._problems), text)
+                if rest is None:
                     return
-                self._refuse_properties(event)
-                start: ListNode | MappingNode
-                if isinstance(event, yaml.MappingStartEvent):
-                    start = MappingNode([], self._where(event))
-                else:
-                    start = ListNode([], self._where(event))
-                    self._note_entries(start)
-                self.open.append(_Open(start))
-            elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
-                self._node(self.open.pop().node)
-            elif isinstance(event, yaml.AliasEvent):
-                self._refuse_alias(event)
-            elif isinstance(event, yaml.DocumentStartEvent):
+                text = rest
+            except yaml.YAMLError as error:  # nothing is known that gets here
+                self.whole = False
+                where = Position(self._problems.file, self._line + 1, 1)
+                self._problems.error("syntax", where, f"This is not YAML: {error}.")
+                return
+
+    def _piece(self, text: str) -> Iterator[Node]:
+        """Read the file, or the list of entries that is left of it behind an error."""
+        self._next = _Loader(text).get_event
+        self._next()  # the start of the stream
+        documents = 0
+        while type(event := self._next()) is not StreamEndEvent:
+            if type(event) is DocumentStartEvent:
                 documents += 1
                 if documents > 1:
-                    self.problems.error(
+                    self._problems.error(
                         "several-documents",
-                        self._where(event),
+                        event,
                         "A file is one YAML document: remove the `---`, or make two files.",
                     )
-                    self.stopped = True
-                    return
+                    raise _Stopped
+                event = self._next()
+                if type(event) is SequenceStartEvent:
+                    self._open(event, 0)
+                    if self._list is None:
+                        self.root = self._list = ListNode([], event.start_mark)
+                    yield from self._entries(1)
+                elif type(event) is MappingStartEvent:
+                    yield from self._top(event)
+                else:
+                    self.root = self._node(event, 0)
 
-    def resume(self, text: str, line: int, at: int) -> tuple[int, str] | None:
-        """After an error: keep what is whole, and return where and what to read on."""
-        entries = self.entries
-        if entries is None:
+    def _top(self, start: Any) -> Iterator[Node]:
+        """Read the mapping that is the whole file, and return its entries on the way."""
+        self._open(start, 0)
+        items: dict[str, tuple[Scalar, Node]] = {}
+        root = MappingNode(items, start.start_mark)
+        while type(event := self._next()) is not MappingEndEvent:
+            key = self._key(event, items, 1)
+            event = self._next()
+            if key and key.value == "entries" and type(event) is SequenceStartEvent:
+                self._open(event, 1)
+                self._list = ListNode([], event.start_mark)
+                items["entries"] = key, self._list
+                self.root = root  # even where an error follows
+                yield from self._entries(2)
+            else:
+                value = self._node(event, 1)
+                if key:
+                    items[key.value] = key, value
+        self.root = root
+
+    def _entries(self, depth: int) -> Iterator[Node]:
+        while type(event := self._next()) is not SequenceEndEvent:
+            yield self._node(event, depth)
+
+    def _behind(self, line: int, text: str) -> str | None:
+        """Return what to read on after an error above this line: whole entries, in their place."""
+        if self._list is None:
             return None
-        if self.root is None:
-            root = self.open[0].node
-            if isinstance(root, MappingNode) and isinstance(self.open[0].key, Scalar):
-                root.items.append((self.open[0].key, entries))
-            self.root = root
-        elif line and self.open and isinstance(self.open[0].node, ListNode):
-            entries.items.extend(self.open[0].node.items)
-        self.open = []
         lines = text.split("\n")
-        dash = " " * (entries.where.column - 1) + "- "
-        for number in range(max(at - line, 1), len(lines)):
+        dash = " " * self._list.start_mark.column + "- "
+        for number in range(max(line, self._line + 1), len(lines)):
             if lines[number].startswith(dash):
                 end = number
                 while end < len(lines) and (
                     isinstance(self.root, ListNode) or not re.match(r"[^\s#-]", lines[end])
                 ):
                     end += 1
-                return line + number, "\n".join(lines[number:end])
+                self._line = number
+                return "\n" * number + "\n".join(lines[number:end])
         return None
 
-    def _node(self, node: Node) -> None:
-        """Put a whole node where it belongs."""
-        if not self.open:
-            if self.root is None:
-                self.root = node
-            elif self.entries is not None and isinstance(node, ListNode):
-                self.entries.items.extend(node.items)
-            return
-        top = self.open[-1]
-        if isinstance(top.node, ListNode):
-            top.node.items.append(node)
-        elif top.key is None:
-            top.key = self._key(node, top)
-        else:
-            if isinstance(top.key, Scalar):
-                top.node.items.append((top.key, node))
-            top.key = None
+    # The depth is the number of lists and mappings that are open around a node.
 
-    def _key(self, node: Node, top: _Open) -> Scalar | Refused:
+    def _node(self, event: Any, depth: int) -> Node:
+        """Return the node that begins with this event."""
+        kind = type(event)
+        if kind is MappingStartEvent:
+            self._open(event, depth)
+            return self._mapping(event, depth + 1)
+        if kind is SequenceStartEvent:
+            self._open(event, depth)
+            items = []
+            while type(item := self._next()) is not SequenceEndEvent:
+                items.append(self._node(item, depth + 1))
+            return ListNode(items, event.start_mark)
+        if kind is AliasEvent:
+            written = f"*{event.anchor}"
+            self._problems.error(
+                "alias",
+                event,
+                f"{quoted(written)} is a YAML alias, which is refused: write the value out, or "
+                f'"{written}" in quotes where the star is meant.',
+            )
+            return Refused(event.start_mark)
+        if event.tag or event.anchor:
+            self._refuse_properties(event)
+        scalar: Scalar = event
+        return scalar
+
+    def _mapping(self, start: Any, depth: int) -> MappingNode:
+        items: dict[str, tuple[Scalar, Node]] = {}
+        next_event = self._next
+        while type(event := next_event()) is not MappingEndEvent:
+            key = event
+            if (
+                type(key) is not Scalar
+                or key.value in items
+                or key.value == "<<"
+                or key.tag
+                or key.anchor
+            ):
+                key = self._key(key, items, depth)
+            value = next_event()
+            if type(value) is not Scalar or value.tag or value.anchor:
+                value = self._node(value, depth)
+            if key:
+                items[key.value] = key, value
+        return MappingNode(items, start.start_mark)
+
+    def _key(self, event: Any, items: dict[str, tuple[Scalar, Node]], depth: int) -> Scalar | None:
+        """Return a key, None where it is refused."""
+        node = self._node(event, depth)
         if not isinstance(node, Scalar):
             if not isinstance(node, Refused):
-                self.problems.error(
-                    "key-not-text", node.where, "A key must be a word, such as `phone`."
-                )
-            return Refused(node.where)
-        if node.text == "<<" and node.plain:
-            self.problems.error(
+                self._problems.error("key-not-text", node, "A key must be a word, such as `phone`.")
+            return None
+        if node.value == "<<" and not node.style:
+            self._problems.error(
                 "merge-key",
-                node.where,
+                node,
                 "Merge keys (`<<`) are refused, so that each entry can be read alone: "
                 "write the fields out.",
             )
-            return Refused(node.where)
-        first = top.seen.setdefault(node.text, node.where)
-        if first is not node.where:
-            self.problems.error(
+            return None
+        if node.value in items:
+            first: Any = items[node.value][0].start_mark
+            self._problems.error(
                 "duplicate-key",
-                node.where,
-                f"The key {quoted(node.text)} already stands in line {first.line}: "
+                node,
+                f"The key {quoted(node.value)} already stands in line {first.line + 1}: "
                 "write one key with a list of values.",
             )
-            return Refused(node.where)
+            return None
         return node
 
-    def _scalar(self, event: Any) -> Scalar:
-        if event.tag or event.anchor:
-            self._refuse_properties(event)
-        mark = event.start_mark
-        where = Position(self.file, mark.line + self.line + 1, mark.column + 1)
-        return Scalar(event.value, where, not event.style)
+    def _open(self, event: Any, depth: int) -> None:
+        """Begin a list or a mapping."""
+        if depth == DEPTH_LIMIT:
+            self._problems.error(
+                "too-deep",
+                event,
+                f"More than {DEPTH_LIMIT} lists or mappings stand in one another: "
+                "close the brackets that are open.",
+            )
+            raise _Stopped
+        self._refuse_properties(event)
 
     def _refuse_properties(self, event: Any) -> None:
         if event.anchor:
-            self.problems.error(
+            self._problems.error(
                 "anchor",
-                self._where(event),
+                event,
                 f"The anchor {quoted('&' + event.anchor)} is refused, so that each entry can be "
                 "read alone: remove it, or put the value in quotes.",
             )
         if event.tag:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
-            self.problems.error(
+            self._problems.error(
                 "tag",
-                self._where(event),
+                event,
                 f"The tag {quoted(tag)} is refused, since every value is text: "
                 "remove it, or put the value in quotes.",
             )
-
-    def _refuse_alias(self, event: Any) -> None:
-        written = f"*{event.anchor}"
-        self.problems.error(
-            "alias",
-            self._where(event),
-            f"{quoted(written)} is a YAML alias, which is refused: write the value out, or "
-            f'"{written}" in quotes where the star is meant.',
-        )
-        self._node(Refused(self._where(event)))
-
-    def _note_entries(self, node: ListNode) -> None:
-        """Remember the list of entries: the document itself, or what stands under `entries:`."""
-        if self.entries is None and (
-            not self.open
-            or len(self.open) == 1
-            and isinstance(self.open[0].key, Scalar)
-            and self.open[0].key.text == "entries"
-        ):
-            self.entries = node
-
-    def _where(self, event: Any) -> Position:
-        mark = event.start_mark
-        return Position(self.file, mark.line + self.line + 1, mark.column + 1)

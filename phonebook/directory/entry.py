@@ -6,8 +6,6 @@ Implements the section "Entries" of spec/directory.md. Everything here is immuta
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from phonebook.directory.problems import Position
-
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -19,7 +17,6 @@ class Entry:
     fields: tuple[tuple[str, tuple[str, ...]], ...]
     unlisted: bool = False
     unlisted_fields: frozenset[str] = frozenset()
-    where: Position = Position("", 1, 1)
 
     @property
     def name(self) -> str:

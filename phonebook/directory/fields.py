@@ -5,6 +5,10 @@ Implements the sections "Entries" and "Fields" of spec/directory.md.
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from phonebook.directory.problems import quoted
 
 KINDS = ("person", "place", "group", "service")
 
@@ -54,12 +58,43 @@ def is_field_name(text: str) -> bool:
     return len(text) <= FIELD_NAME_OCTETS and _FIELD_NAME.fullmatch(text) is not None
 
 
-def order(field_name: str) -> tuple[int, str]:
-    """Return the key by which the fields of an entry are sorted."""
-    base, _, subtype = field_name.partition(".")
-    if base in _RANKS:
-        return _RANKS[base], subtype
-    return len(KNOWN), field_name
+@dataclass(frozen=True, slots=True)
+class Field:
+    """What a field's name says of it."""
+
+    name: str
+    base: str
+    shown: str  # as a sentence quotes it
+    order: tuple[int, str]  # the fields of an entry are sorted by it
+    links: tuple[str, ...]  # the kinds of entry that its values lead to; none if they are no ids
+    refused: str  # why no field can be called so
+    near: str | None  # the known field that was probably meant
+    plain: bool  # if its values are lines, and nothing is to be said of its name
+    watched: bool  # if something may be said of its values
+
+
+@lru_cache(maxsize=1024)  # a directory has few names in many places
+def field_called(name: str) -> Field | None:
+    """Return the field of this name; None where no field can have it."""
+    if not is_field_name(name):
+        return None
+    base, dot, subtype = name.partition(".")
+    refused = RESERVED.get(base, "")
+    if dot and base in (*SINGLE, "unlisted"):
+        refused = "it has no subtypes"
+    known = base in _RANKS
+    near = None if known else almost(base)
+    return Field(
+        name,
+        base,
+        quoted(name),
+        (_RANKS[base], subtype) if known else (len(KNOWN), name),
+        LINKS.get(base, ()),
+        refused,
+        near,
+        not refused and not near and name not in SINGLE and name != "unlisted",
+        base in LINKS or base in ("phone", "email"),
+    )
 
 
 def almost(name: str) -> str | None:

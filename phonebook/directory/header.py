@@ -14,6 +14,8 @@ from phonebook.directory.values import NAME_OCTETS, line, lines, pairs
 
 SETTINGS = ("idle-timeout", "request-timeout", "session-timeout")
 
+MAX_REFERRALS = 8
+
 _DIGITS = ("country", "area", "trunk", "international", "outside")
 _KEYS = ("name", "contact", *_DIGITS, "main", "extensions", "referrals")
 _REFERRAL_KEYS = ("id", "name", "server", "tls")
@@ -33,32 +35,32 @@ def read_header(node: Node, problems: Problems) -> Header:
     extensions: tuple[tuple[str, str], ...] = ()
     referrals: tuple[Referral, ...] = ()
     for key, value in pairs(node, "`directory`", problems):
-        what = quoted(key.text)
-        if key.text not in _KEYS:
+        what = quoted(key.value)
+        if key.value not in _KEYS:
             problems.error(
-                "unknown-key", key.where, f"`directory` has no key {what}: {meant(key.text, _KEYS)}"
+                "unknown-key", key, f"`directory` has no key {what}: {meant(key.value, _KEYS)}"
             )
-        elif key.text == "extensions":
+        elif key.value == "extensions":
             extensions = _extensions(value, problems)
-        elif key.text == "referrals":
+        elif key.value == "referrals":
             referrals = _referrals(value, problems)
         else:
             text = line(value, what, problems, NAME_OCTETS)
             if text is None:
                 continue
-            if key.text in _DIGITS and not _NUMBER.fullmatch(text):
+            if key.value in _DIGITS and not _NUMBER.fullmatch(text):
                 problems.error(
-                    "not-digits", value.where, f"{what} is {quoted(text)}: write digits alone."
+                    "not-digits", value, f"{what} is {quoted(text)}: write digits alone."
                 )
-            elif key.text == "main" and not _MAIN.fullmatch(text):
+            elif key.value == "main" and not _MAIN.fullmatch(text):
                 problems.error(
                     "bad-main",
-                    value.where,
+                    value,
                     f"`main` is {quoted(text)}: write the number that extensions are added to, "
                     "as in `+1 202 555 0`.",
                 )
             else:
-                texts[key.text] = text
+                texts[key.value] = text
     return Header(**texts, extensions=extensions, referrals=referrals)
 
 
@@ -66,21 +68,21 @@ def read_settings(node: Node, problems: Problems) -> dict[str, str]:
     """Read what stands under `server:`."""
     settings = {}
     for key, value in pairs(node, "`server`", problems):
-        what = quoted(key.text)
-        if key.text not in SETTINGS:
+        what = quoted(key.value)
+        if key.value not in SETTINGS:
             problems.error(
-                "unknown-key", key.where, f"`server` has no key {what}: {meant(key.text, SETTINGS)}"
+                "unknown-key", key, f"`server` has no key {what}: {meant(key.value, SETTINGS)}"
             )
             continue
         text = line(value, what, problems)
         if text is not None and not _SECONDS.fullmatch(text):
             problems.error(
                 "not-seconds",
-                value.where,
+                value,
                 f"{what} is {quoted(text)}: write whole seconds, as in `30`.",
             )
         elif text is not None:
-            settings[key.text] = text
+            settings[key.value] = text
     return settings
 
 
@@ -92,7 +94,7 @@ def _extensions(node: Node, problems: Problems) -> tuple[tuple[str, str], ...]:
         if not match or len(first) != len(last) or first > last:
             problems.error(
                 "bad-extensions",
-                at.where,
+                at,
                 f"{quoted(text)} is no range of extensions: write the lowest and the highest, "
                 "of as many digits, as in `100-199`.",
             )
@@ -105,7 +107,7 @@ def _referrals(node: Node, problems: Problems) -> tuple[Referral, ...]:
     if not isinstance(node, ListNode):
         if not isinstance(node, Refused):
             problems.error(
-                "not-a-list", node.where, "`referrals` is a list; write `- name:` and `server:`."
+                "not-a-list", node, "`referrals` is a list; write `- name:` and `server:`."
             )
         return ()
     read = (_referral(item, problems) for item in node.items)
@@ -114,11 +116,17 @@ def _referrals(node: Node, problems: Problems) -> tuple[Referral, ...]:
         if referral and referral.id in found:
             problems.error(
                 "duplicate-id",
-                item.where,
+                item,
                 f"Another referral has the id `{referral.id}`: write another `id:`.",
             )
         elif referral:
             found[referral.id] = referral
+    if len(node.items) > MAX_REFERRALS:
+        problems.error(
+            "too-many-referrals",
+            node.items[MAX_REFERRALS],
+            f"At most {MAX_REFERRALS} referrals can be followed: remove the others.",
+        )
     return tuple(found.values())
 
 
@@ -126,43 +134,41 @@ def _referral(node: Node, problems: Problems) -> Referral | None:
     texts: dict[str, str] = {}
     before = len(problems)
     for key, value in pairs(node, "A referral", problems):
-        what = quoted(key.text)
-        if key.text not in _REFERRAL_KEYS:
+        what = quoted(key.value)
+        if key.value not in _REFERRAL_KEYS:
             problems.error(
                 "unknown-key",
-                key.where,
-                f"A referral has no key {what}: {meant(key.text, _REFERRAL_KEYS)}",
+                key,
+                f"A referral has no key {what}: {meant(key.value, _REFERRAL_KEYS)}",
             )
             continue
         text = line(value, what, problems, NAME_OCTETS)
         if text is None:
             continue
-        texts[key.text] = text
-        if key.text == "tls" and text not in ("yes", "no", "true", "false"):
-            problems.error(
-                "not-yes-or-no", value.where, f"`tls` is {quoted(text)}: write `yes` or `no`."
-            )
-        elif key.text == "server" and not _is_server(text):
+        texts[key.value] = text
+        if key.value == "tls" and text not in ("yes", "no", "true", "false"):
+            problems.error("not-yes-or-no", value, f"`tls` is {quoted(text)}: write `yes` or `no`.")
+        elif key.value == "server" and not _is_server(text):
             problems.error(
                 "bad-server",
-                value.where,
+                value,
                 f"{quoted(text)} is no server: write HOST or HOST:PORT, as in "
                 "`phone.example:767` or `[2001:db8::1]:767`.",
             )
-        elif key.text == "id" and not _may_be_id(text):
-            problems.error("bad-id", value.where, f"No referral can have the id {quoted(text)}.")
+        elif key.value == "id" and not _may_be_id(text):
+            problems.error("bad-id", value, f"No referral can have the id {quoted(text)}.")
     if len(problems) > before:
         return None
     for key_name in ("name", "server"):
         if key_name not in texts and not isinstance(node, Refused):
-            problems.error("missing-key", node.where, f"A referral needs `{key_name}:`.")
+            problems.error("missing-key", node, f"A referral needs `{key_name}:`.")
     if len(problems) > before or isinstance(node, Refused | Scalar):
         return None
     id = texts.get("id") or "-".join(words(texts["name"]))
     if not _may_be_id(id):
         problems.error(
             "no-id",
-            node.where,
+            node,
             f"{quoted(texts['name'])} makes no id: write `id:` and a short name in ASCII.",
         )
         return None

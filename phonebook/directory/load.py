@@ -8,8 +8,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from phonebook.directory.check import HEADER_FILE, Source, check
-from phonebook.directory.document import read
+from phonebook.directory.check import HEADER_FILE, Part, check, read_part
 from phonebook.directory.entry import Directory
 from phonebook.directory.problems import DirectoryError, Position, Problem, Problems, quoted
 
@@ -34,29 +33,28 @@ class Loaded:
 def load(path: str | os.PathLike[str]) -> Loaded:
     """Read a directory: one file, or every YAML file of a tree."""
     top = Path(path)
-    problems = Problems()
+    problems = Problems(str(top))
     tree = os.path.isdir(top)  # which does not raise, as Path's may
     files = _files(top, problems) if tree else [top]
     if not files and not problems:
         where = Position(str(top), 1, 1)
         problems.error("missing", where, "No file here ends in .yaml or .yml: write one.")
-    sources = []
+    parts = []
     for file in files:
         data = _octets(file, problems)
         if data is not None:
-            header = not tree or file == top / HEADER_FILE
-            sources.append(Source(read(data, str(file), problems), header))
-    return _loaded(sources, problems, files)
+            may_head = not tree or file == top / HEADER_FILE
+            parts.append(read_part(data, str(file), may_head))
+    return _loaded(parts, problems, files)
 
 
 def load_text(data: bytes, name: str) -> Loaded:
     """Read a directory that is one document; its problems stand under this name."""
-    problems = Problems()
-    return _loaded([Source(read(data, name, problems), header=True)], problems, [Path(name)])
+    return _loaded([read_part(data, name, may_head=True)], Problems(name), [Path(name)])
 
 
-def _loaded(sources: list[Source], problems: Problems, files: list[Path]) -> Loaded:
-    directory = check(sources, problems)
+def _loaded(parts: list[Part], problems: Problems, files: list[Path]) -> Loaded:
+    directory = check(parts, problems)
     rank = {str(file): number for number, file in enumerate(files)}
     ordered = sorted(
         problems,
@@ -122,4 +120,4 @@ def _unreadable(file: Path, error: OSError, problems: Problems) -> None:
 def directory_files(path: str | os.PathLike[str]) -> list[Path]:
     """Return the files that `load` would read, in its order; unreadable folders count for none."""
     top = Path(path)
-    return _files(top, Problems()) if os.path.isdir(top) else [top]
+    return _files(top, Problems(str(top))) if os.path.isdir(top) else [top]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from phonebook.directory.entry import Entry
 from phonebook.directory.text import words
 
-_PARTICLES = frozenset(
+PARTICLES = frozenset(
     "af al av bin bint da dal das de del della den der des di do dos du el ibn la las le lo los "
     "ter ten van vom von zu zum zur".split()
 )
@@ -44,7 +44,7 @@ def read_name(entry: Entry) -> Name:
         while end > 1 and name[end - 1] in _SUFFIXES:
             end -= 1
         start = end - 1
-        while start > 1 and name[start - 1] in _PARTICLES:
+        while start > 1 and name[start - 1] in PARTICLES:
             start -= 1
         sorted_by = name[end - 1 : end]
     else:

@@ -28,12 +28,12 @@ class Number:
 
 def read_number(text: str) -> Number:
     """Read a number (steps 1 to 3); a text without digits is a `Number` without any."""
-    text = "".join(map(_plain, text))
+    text = text.lower() if text.isascii() else "".join(map(_plain, text))
     plus = text.find("+")
     international = plus >= 0 and not re.search("[0-9]", text[:plus])
     if international:
         text = text.replace("(0)", "")
-    mark = _EXTENSION_MARK.search(text)
+    mark = _EXTENSION_MARK.search(text) if "x" in text else None
     before, behind = (text[: mark.start()], text[mark.end() :]) if mark else (text, "")
     if "*" in before or "#" in before:
         return Number("", code=_NOT_CODE.sub("", before))

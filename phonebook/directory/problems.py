@@ -6,7 +6,7 @@ Implements the section "Problems" of spec/directory.md.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 Severity = Literal["error", "warning"]
 
@@ -44,16 +44,34 @@ class Problem:
         return f"{self.where}: {self.severity}: {printable(self.sentence)} [{self.code}]"
 
 
+class Placed(Protocol):
+    """What stands in the file that is read: it has a mark of the parser's, which counts from 0."""
+
+    @property
+    def start_mark(self) -> Any:
+        """Where it begins: a line and a column."""
+
+
 class Problems(list[Problem]):
-    """The problems found so far. A checker notes them and reads on."""
+    """The problems found so far in a file. A checker notes them and reads on."""
 
-    def error(self, code: str, where: Position, sentence: str) -> None:
+    def __init__(self, file: str) -> None:
+        """Begin with none."""
+        super().__init__()
+        self.file = file
+
+    def error(self, code: str, at: Placed | Position, sentence: str) -> None:
         """Note what keeps the directory from being served."""
-        self.append(Problem("error", code, sentence, where))
+        self.append(Problem("error", code, sentence, self._where(at)))
 
-    def warning(self, code: str, where: Position, sentence: str) -> None:
+    def warning(self, code: str, at: Placed | Position, sentence: str) -> None:
         """Note what is allowed but probably not meant."""
-        self.append(Problem("warning", code, sentence, where))
+        self.append(Problem("warning", code, sentence, self._where(at)))
+
+    def _where(self, at: Placed | Position) -> Position:
+        if isinstance(at, Position):
+            return at
+        return Position(self.file, at.start_mark.line + 1, at.start_mark.column + 1)
 
     @property
     def fatal(self) -> bool:

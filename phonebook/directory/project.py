@@ -12,30 +12,41 @@ from phonebook.directory.fields import LINKS
 
 def project(directory: Directory) -> Directory:
     """Return what a search may see: no unlisted entry, no unlisted field, no link to either."""
-    listed = frozenset(entry.id for entry in directory.entries if not entry.unlisted)
-    entries = tuple(
-        replace(_linked(entry, listed, hide=True), unlisted_fields=frozenset())
-        for entry in directory.entries
-        if not entry.unlisted
+    hidden = _unlisted(directory)
+    return replace(
+        directory,
+        entries=tuple(
+            _linked(_shown(entry), hidden) for entry in directory.entries if not entry.unlisted
+        ),
     )
-    return replace(directory, entries=entries)
 
 
 def exact(directory: Directory) -> Directory:
     """Return what the answer to an exact id may see: all, but no link to an unlisted entry."""
-    listed = frozenset(entry.id for entry in directory.entries if not entry.unlisted)
-    entries = tuple(_linked(entry, listed, hide=False) for entry in directory.entries)
-    return replace(directory, entries=entries)
+    hidden = _unlisted(directory)
+    return replace(directory, entries=tuple(_linked(entry, hidden) for entry in directory.entries))
 
 
-def _linked(entry: Entry, listed: frozenset[str], hide: bool) -> Entry:
-    """Return the entry with its links to listed entries alone, and without hidden fields."""
+def _unlisted(directory: Directory) -> frozenset[str]:
+    return frozenset(entry.id for entry in directory.entries if entry.unlisted)
+
+
+def _shown(entry: Entry) -> Entry:
+    """Return the entry without its unlisted fields."""
+    if not entry.unlisted_fields:
+        return entry
+    fields = tuple((name, values) for name, values in entry.fields if not entry.hides(name))
+    return replace(entry, fields=fields, unlisted_fields=frozenset())
+
+
+def _linked(entry: Entry, hidden: frozenset[str]) -> Entry:
+    """Return the entry without its links to these."""
+    if not hidden or all(hidden.isdisjoint(values) for _, values in entry.fields):
+        return entry  # nearly all entries are as they were
     fields = []
     for name, values in entry.fields:
-        if hide and entry.hides(name):
-            continue
         if name.partition(".")[0] in LINKS:
-            values = tuple(value for value in values if value in listed)
+            values = tuple(value for value in values if value not in hidden)
         if values:
             fields.append((name, values))
     return replace(entry, fields=tuple(fields))

@@ -3,6 +3,9 @@
 Implements the sections "Entries", "Fields" and "Unlisted" of spec/directory.md.
 """
 
+import re
+from typing import Any
+
 from phonebook.directory.document import MappingNode, Node, Refused, Scalar
 from phonebook.directory.entry import Entry
 from phonebook.directory.fields import (
@@ -10,27 +13,32 @@ from phonebook.directory.fields import (
     ID_OCTETS,
     KINDS,
     KNOWN,
-    RESERVED,
     RESERVED_IDS,
     SINGLE,
-    almost,
-    is_field_name,
+    Field,
+    field_called,
     is_id,
     meant,
     nearest,
-    order,
 )
-from phonebook.directory.problems import Position, Problems, quoted
-from phonebook.directory.text import words
-from phonebook.directory.values import NAME_OCTETS, line, lines
+from phonebook.directory.problems import Problems, quoted
+from phonebook.directory.text import fold, words
+from phonebook.directory.values import NAME_OCTETS, is_line, line, lines
 
 ENTRY_OCTETS = 8192
 # An unlisted id is a secret of sorts: 13 characters of 36 kinds are some 67 bits.
 UNLISTED_ID_CHARACTERS = 13
 
-# An entry and where its id and each of its lines stand, for what is checked across entries.
-Lines = list[tuple[str, Scalar]]
-Read = tuple[Entry, Position, dict[str, Lines]]
+Fields = tuple[tuple[str, tuple[str, ...]], ...]
+# What `Entry` is made of: all but the places, so that it is plain, and cheap to send.
+Row = tuple[str, str, Fields, bool, frozenset[str]]
+# A link: its field, the id that it leads to, and the line and the column where it stands.
+Link = tuple[str, str, int, int]
+# An entry, for what is checked across entries: whether its id is written, or made of its name; the
+# line and the column where that stands; its links.
+Read = tuple[Row, bool, int, int, list[Link]]
+
+_DIGIT = re.compile("[0-9]")
 
 
 def read_entry(node: Node, problems: Problems) -> Read | None:
@@ -39,13 +47,12 @@ def read_entry(node: Node, problems: Problems) -> Read | None:
         if not isinstance(node, Refused):
             problems.error(
                 "not-an-entry",
-                node.where,
+                node,
                 "An entry is a mapping: write `- name: Ada Byron`, and its fields under it.",
             )
         return None
     reader = _Reader(node, problems)
-    for key, value in node.items:
-        reader.read(key, value)
+    reader.read()
     return reader.entry()
 
 
@@ -53,123 +60,165 @@ class _Reader:
     def __init__(self, node: MappingNode, problems: Problems) -> None:
         self.node = node
         self.problems = problems
-        self.fields: dict[str, Lines] = {}
-        self.places: dict[str, Position] = {}  # of every field that was written
+        self.single: dict[str, str] = {}  # the fields of one line
+        self.lines: list[tuple[tuple[int, str], str, tuple[str, ...]]] = []  # of the others
+        self.places: dict[str, Node] = {}  # of every field that was written
+        self.links: list[Link] = []
         self.unlisted: Node | None = None
 
-    def read(self, key: Scalar, value: Node) -> None:
-        """Read one key of the entry."""
-        name = key.text
-        if name == "unlisted":
+    def read(self) -> None:
+        """Read every key of the entry."""
+        for name, (key, value) in self.node.items.items():
+            field = _field(name)
+            if (
+                field is not None
+                and field.plain
+                and type(value) is Scalar
+                and name not in self.places
+                and is_line(value.value)
+            ):  # as most do; the way round takes twice the time
+                self.places[name] = value
+                self.lines.append((field.order, field.name, (value.value,)))
+                if field.watched:
+                    self._watch(field, value.value, value)
+            else:
+                self._read(name, field, key, value)
+
+    def _read(self, name: str, field: Field | None, key: Scalar, value: Node) -> None:
+        """Read a key of the entry."""
+        if field is None:
+            self._bad_name(name, key)
+        elif name == "unlisted":
             self.unlisted = value
-        elif not is_field_name(name):
-            self._bad_name(key)
         elif name in SINGLE:
-            self.places[name] = value.where
+            self.places[name] = value
             octets = NAME_OCTETS if name in ("name", "family") else ID_OCTETS
-            text = line(value, quoted(name), self.problems, octets)
+            text = line(value, field.shown, self.problems, octets)
             if text is not None:
-                self.fields[name] = [(text, _scalar(value))]
+                self.single[name] = text
         elif isinstance(value, MappingNode) and "." not in name:
-            for subtype, lines_node in value.items:
-                self._field(f"{name}.{subtype.text}", subtype, lines_node)
+            for subtype, (subtype_key, of_subtype) in value.items.items():
+                self._list(f"{name}.{subtype}", subtype_key, of_subtype)
             if not value.items:
                 self.problems.error(
-                    "empty-value", value.where, f"{quoted(name)} is empty: remove the line."
+                    "empty-value", value, f"{field.shown} is empty: remove the line."
                 )
         else:
-            self._field(name, key, value)
+            self._list(name, key, value)
 
     def entry(self) -> Read | None:
         """Return the entry."""
         if "name" not in self.places:
-            self._error("missing-name", self.node.where, "The entry has no name: write `name:`.")
+            self.problems.error("missing-name", self.node, "The entry has no name: write `name:`.")
         kind = self._kind()
         self._check_family()
-        self._check_forms()
         id = self._id()
         unlisted, hidden = self._unlisted()
-        if id is None or "name" not in self.fields:
+        name = self.single.get("name")
+        if id is None or name is None:
             return None
-        fields = tuple(
-            (name, tuple(text for text, _ in self.fields[name]))
-            for name in sorted(self.fields, key=order)
-            if name not in ("id", "kind") and self.fields[name]
-        )
-        entry = Entry(id, kind, fields, unlisted, hidden, self.node.where)
-        octets = entry_octets(entry)
-        if octets > ENTRY_OCTETS:
-            self._error(
-                "entry-too-long",
-                self.node.where,
-                f"The entry takes {octets} octets in a reply, and {ENTRY_OCTETS} at most are "
-                "allowed: write less.",
-            )
-        at = self.places.get("id", self.places["name"])
-        return entry, at, self.fields
+        fields: list[tuple[str, tuple[str, ...]]] = [("name", (name,))]
+        if "family" in self.single:
+            fields.append(("family", (self.single["family"],)))
+        self.lines.sort()
+        fields += [(field, texts) for _, field, texts in self.lines]
+        row = (id, kind, tuple(fields), unlisted, hidden)
+        characters = sum([len(name) + 4 + len(text) for name, texts in fields for text in texts])
+        if characters * 4 > ENTRY_OCTETS // 2:  # it may be too long
+            octets = entry_octets(Entry(*row))
+            if octets > ENTRY_OCTETS:
+                self.problems.error(
+                    "entry-too-long",
+                    self.node,
+                    f"The entry takes {octets} octets in a reply, and {ENTRY_OCTETS} at most are "
+                    "allowed: write less.",
+                )
+        mark: Any = self.places.get("id", self.places["name"]).start_mark
+        return row, "id" in self.single, mark.line + 1, mark.column + 1, self.links
 
-    def _error(self, code: str, where: Position, sentence: str) -> None:
-        self.problems.error(code, where, sentence)
-
-    def _field(self, name: str, key: Scalar, value: Node) -> None:
+    def _list(self, name: str, key: Scalar, value: Node) -> None:
         """Read a field that is a list of lines."""
-        base, dot, _ = name.partition(".")
-        if not is_field_name(name):
-            self._bad_name(Scalar(name, key.where))
+        field = _field(name)
+        if field is None:
+            self._bad_name(name, key)
             return
-        if base in RESERVED or (dot and base in (*SINGLE, "unlisted")):
-            advice = RESERVED.get(base, "it has no subtypes")
-            self._error(
-                "reserved-field", key.where, f"No field can be called {quoted(name)}: {advice}."
+        if field.refused:
+            self.problems.error(
+                "reserved-field", key, f"No field can be called {field.shown}: {field.refused}."
             )
             return
         if name in self.places:
-            where = self.places[name].line
-            self._error(
+            where: Any = self.places[name].start_mark
+            self.problems.error(
                 "duplicate-field",
-                key.where,
-                f"The field {quoted(name)} already stands in line {where}: write it once, "
+                key,
+                f"The field {field.shown} already stands in line {where.line + 1}: write it once, "
                 "with a list of values.",
             )
             return
-        self.places[name] = value.where
-        near = None if base in KNOWN else almost(base)
-        if near == "unlisted":
-            self._error(
-                "unknown-field", key.where, f"{quoted(name)} would be shown: write `unlisted`?"
+        self.places[name] = value
+        if field.near == "unlisted":
+            self.problems.error(
+                "unknown-field", key, f"{field.shown} would be shown: write `unlisted`?"
             )
-        elif near:
+        elif field.near:
             self.problems.warning(
                 "unknown-field",
-                key.where,
-                f"{quoted(name)} is not a known field, and `{near}` is: write `{near}`?",
+                key,
+                f"{field.shown} is not a known field, and `{field.near}` is: write `{field.near}`?",
             )
-        self.fields[name] = lines(value, quoted(name), self.problems)
+        found = lines(value, field.shown, self.problems)
+        if found:
+            self.lines.append((field.order, field.name, tuple([text for text, _ in found])))
+        if field.watched:
+            for text, at in found:
+                self._watch(field, text, at)
 
-    def _bad_name(self, key: Scalar) -> None:
-        near = nearest(key.text, KNOWN)
+    def _watch(self, field: Field, text: str, at: Scalar) -> None:
+        """Note a link, and warn of what is no number and no address."""
+        if field.links:
+            mark: Any = at.start_mark
+            self.links.append((field.name, text, mark.line + 1, mark.column + 1))
+        elif field.base == "phone":
+            if not _DIGIT.search(text) and not _DIGIT.search(fold(text)):
+                self.problems.warning(
+                    "phone-without-digit",
+                    at,
+                    f"{quoted(text)} has no digit: write a number, or use `note`.",
+                )
+        elif "@" not in text:
+            self.problems.warning(
+                "email-without-at",
+                at,
+                f"{quoted(text)} has no @: write an address, or use `note`.",
+            )
+
+    def _bad_name(self, name: str, key: Scalar) -> None:
+        near = nearest(name, KNOWN)
         advice = f"write `{near}`?" if near else "write a word such as `phone`."
-        self._error(
+        self.problems.error(
             "bad-field-name",
-            key.where,
-            f"No field can be called {quoted(key.text)}, only a-z, 0-9 and -, a letter first, "
+            key,
+            f"No field can be called {quoted(name)}, only a-z, 0-9 and -, a letter first, "
             f"at most {FIELD_NAME_OCTETS} of them: {advice}",
         )
 
     def _kind(self) -> str:
-        kind = self._text("kind") or KINDS[0]
+        kind = self.single.get("kind") or KINDS[0]
         if kind not in KINDS:
             where = self.places["kind"]
-            self._error("bad-kind", where, f"There is no kind {quoted(kind)}: {meant(kind, KINDS)}")
+            self.problems.error(
+                "bad-kind", where, f"There is no kind {quoted(kind)}: {meant(kind, KINDS)}"
+            )
             return KINDS[0]
         return kind
 
     def _id(self) -> str | None:
         """Return the id that is written or follows from the name."""
         if "id" in self.places:
-            id = self._text("id")
+            id = self.single.get("id")
             if id is not None and not is_id(id):
-                self._error(
+                self.problems.error(
                     "bad-id",
                     self.places["id"],
                     f"No entry can have the id {quoted(id)}: write a-z, 0-9, `.`, `_` and `-`, "
@@ -177,10 +226,10 @@ class _Reader:
                 )
                 return None
         else:
-            name = self._text("name")
+            name = self.single.get("name")
             id = None if name is None else "-".join(words(name))
             if id is not None and not is_id(id):
-                self._error(
+                self.problems.error(
                     "no-id",
                     self.places["name"],
                     f"{quoted(name or '')} makes no id of a-z and 0-9, at most {ID_OCTETS} of "
@@ -188,58 +237,43 @@ class _Reader:
                 )
                 return None
         if id in RESERVED_IDS:
-            where = self.places.get("id", self.places.get("name", self.node.where))
-            self._error("reserved-id", where, f"The id `{id}` is reserved: write another `id:`.")
+            where = self.places.get("id", self.places.get("name", self.node))
+            self.problems.error(
+                "reserved-id", where, f"The id `{id}` is reserved: write another `id:`."
+            )
             return None
         return id
 
     def _check_family(self) -> None:
         """Hold the family name to be a part of the name."""
-        family, name = self._text("family"), self._text("name")
+        family, name = self.single.get("family"), self.single.get("name")
         if family is None or name is None:
             return
         part, whole = words(family), words(name)
         if not part or not any(
             whole[at : at + len(part)] == part for at in range(len(whole) - len(part) + 1)
         ):
-            self._error(
+            self.problems.error(
                 "bad-family",
                 self.places["family"],
                 f"{quoted(family)} is no part of the name {quoted(name)}: write the words of the "
                 "name that are the family's.",
             )
 
-    def _check_forms(self) -> None:
-        for name, found in self.fields.items():
-            base = name.partition(".")[0]
-            for text, at in found:
-                if base == "phone" and not any("0" <= each <= "9" for each in "".join(words(text))):
-                    self.problems.warning(
-                        "phone-without-digit",
-                        at.where,
-                        f"{quoted(text)} has no digit: write a number, or use `note`.",
-                    )
-                elif base == "email" and "@" not in text:
-                    self.problems.warning(
-                        "email-without-at",
-                        at.where,
-                        f"{quoted(text)} has no @: write an address, or use `note`.",
-                    )
-
     def _unlisted(self) -> tuple[bool, frozenset[str]]:
         """Return whether the entry is unlisted, and which of its fields are."""
         node = self.unlisted
-        if node is None or isinstance(node, Scalar) and node.text in ("no", "false"):
+        if node is None or isinstance(node, Scalar) and node.value in ("no", "false"):
             return False, frozenset()
-        if isinstance(node, Scalar) and node.text in ("yes", "true"):
+        if isinstance(node, Scalar) and node.value in ("yes", "true"):
             if "id" not in self.places:
-                self._error(
+                self.problems.error(
                     "unlisted-without-id",
-                    node.where,
+                    node,
                     "An unlisted entry is found by its id alone, and one made of its name can be "
                     "guessed: write `id:` and a random one.",
                 )
-            elif len(self._text("id") or "") < UNLISTED_ID_CHARACTERS:
+            elif len(self.single.get("id", "")) < UNLISTED_ID_CHARACTERS:
                 self.problems.warning(
                     "guessable-id",
                     self.places["id"],
@@ -248,9 +282,9 @@ class _Reader:
                 )
             return True, frozenset()
         if isinstance(node, Scalar | MappingNode):
-            self._error(
+            self.problems.error(
                 "bad-unlisted",
-                node.where,
+                node,
                 "`unlisted` is `yes`, `no`, or a list of fields such as `[phone.mobile, room]`.",
             )
             return False, frozenset()
@@ -258,20 +292,20 @@ class _Reader:
         bases = {name.partition(".")[0] for name in self.places}
         for text, at in found:
             if text in SINGLE - {"family"}:
-                self._error("bad-unlisted", at.where, f"`{text}` cannot be unlisted: remove it.")
+                self.problems.error("bad-unlisted", at, f"`{text}` cannot be unlisted: remove it.")
             elif text not in self.places and text not in bases:
                 near = nearest(text, self.places)
                 advice = f"write `{near}`?" if near else "remove it, or write the field."
-                self._error(
+                self.problems.error(
                     "bad-unlisted",
-                    at.where,
+                    at,
                     f"The entry has no field {quoted(text)} that could be unlisted: {advice}",
                 )
         return False, frozenset(text for text, _ in found)
 
-    def _text(self, name: str) -> str | None:
-        found = self.fields.get(name)
-        return found[0][0] if found else None
+
+def _field(name: str) -> Field | None:
+    return field_called(name) if len(name) <= FIELD_NAME_OCTETS else None
 
 
 def entry_octets(entry: Entry) -> int:
@@ -280,7 +314,3 @@ def entry_octets(entry: Entry) -> int:
     for name, values in entry.fields:
         total += sum(len(name) + 4 + len(value.encode(errors="replace")) for value in values)
     return total
-
-
-def _scalar(node: Node) -> Scalar:
-    return node if isinstance(node, Scalar) else Scalar("", node.where)

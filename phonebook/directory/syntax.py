@@ -23,15 +23,13 @@ _SENTENCES = (
 )
 
 
-def report_syntax(
-    error: yaml.MarkedYAMLError, text: str, file: str, line: int, problems: Problems
-) -> int:
+def report_syntax(error: yaml.MarkedYAMLError, text: str, problems: Problems) -> int:
     """Report where the YAML is broken, and return the line to go on behind."""
     said = str(error.problem)
     mark, opened = error.problem_mark or error.context_mark, error.context_mark
     if mark is None:  # nothing is known that has none
-        problems.error("syntax", Position(file, line + 1, 1), f"Bad YAML: {said}.")
-        return line + 1
+        problems.error("syntax", Position(problems.file, 1, 1), f"Bad YAML: {said}.")
+        return 1
     written = "".join(text.split("\n")[mark.line : mark.line + 1])
     before = written[: mark.column].rstrip()
     sentence = next((ours for part, ours in _SENTENCES if part in said), f"Bad YAML: {said}.")
@@ -42,9 +40,7 @@ def report_syntax(
     elif "' or ']'" in said or "' or '}'" in said:
         bracket = "bracket `[`" if "]" in said else "brace `{`"
         behind = opened.line if opened else behind
-        sentence = (
-            f"The {bracket} of line {behind + line + 1} is not closed, or a comma is missing here."
-        )
+        sentence = f"The {bracket} of line {behind + 1} is not closed, or a comma is missing here."
     elif "mapping values" in said:
         sentence = (
             "A value with `: ` in it must stand in quotes."
@@ -53,7 +49,7 @@ def report_syntax(
         )
     elif before.endswith(('"', "'")):
         sentence = "The quote ends before the value does: put all of it in quotes."
-    where = Position(file, mark.line + line + 1, mark.column + 1)
+    where = Position(problems.file, mark.line + 1, mark.column + 1)
     if not any(each.code == "tab" and each.where.line == where.line for each in problems):
         problems.error("syntax", where, sentence)
-    return behind + line + 1
+    return behind + 1

@@ -12,17 +12,15 @@ one thing that looks at neighbours is the order of the few marks that are kept.
 
 import re
 from functools import cache
-from string import ascii_letters, digits
 
 from phonebook.share import share
 
 # ASCII needs no file: letters lose their case, two apostrophes vanish, digits stay, and all else
-# separates words. Most names end here.
-_ASCII: dict[int, str | None] = {
-    **dict.fromkeys(range(128), " "),
-    **{ord(each): each.lower() for each in ascii_letters + digits},
-    **dict.fromkeys(map(ord, "'`")),
-}
+# separates words. Most names end here; as octets they take half the time.
+_ASCII = bytes(ord(chr(code).lower()) if chr(code).isalnum() else 32 for code in range(128)).ljust(
+    256
+)
+_ASCII_VANISHES = b"'`"
 
 # What people write for letters whose accent the folding drops. One more accent makes another letter
 # (the pinyin ǚ), and keeps composed and decomposed text alike.
@@ -90,7 +88,7 @@ def _compounds(text: str) -> list[list[str]]:
 def _separated(text: str) -> str:
     """Fold, and leave each separator the space that it became."""
     if text.isascii():
-        return text.translate(_ASCII)
+        return text.encode().translate(_ASCII, _ASCII_VANISHES).decode()
     table, marks, runs = _unicode()
     folded = text.translate(table)
     if folded.isascii() or marks.keys().isdisjoint(folded):

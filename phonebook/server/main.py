@@ -1,33 +1,24 @@
-"""The wiring of a server: sockets, door, reload, signals. The only place that runs a reactor."""
+"""The wiring of a server: sockets, doors, reload, signals. The only place that runs a reactor."""
 
-import contextlib
 import logging
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
-from twisted.internet.interfaces import (
-    IListeningPort,
-    IReactorCore,
-    IReactorFDSet,
-    IReactorSocket,
-)
+from twisted.internet.interfaces import IReactorCore, IReactorFDSet
 
-from phonebook.directory.entry import Directory
 from phonebook.server import reload
-from phonebook.server.factory import Door
-from phonebook.server.reload import Fingerprint, Reloader, fingerprint, read_snapshot
+from phonebook.server.door import Door, watch
+from phonebook.server.poller import poller
+from phonebook.server.reload import Reloader, read_snapshot
 from phonebook.server.sockets import bind
-from phonebook.server.state import State
-from phonebook.server.udp import DatagramPort
+from phonebook.server.state import State, Tls
+from phonebook.server.udp import DatagramPort, DatagramPortEverywhere
 from phonebook.service.snapshot import Terms
-from phonebook.wire import ALPN
-
-if TYPE_CHECKING:
-    from twisted.internet.ssl import CertificateOptions
+from phonebook.store import Fingerprint, fingerprint
 
 log = logging.getLogger("phonebook.server")
 
@@ -52,6 +43,8 @@ class Options:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     idle_time: float | None = None
+    cache: Path | None = None
+    """Where compiled snapshots of large directories are kept."""
 
 
 def serve(options: Options, ready: Callable[[str], None]) -> int:
@@ -61,17 +54,15 @@ def serve(options: Options, ready: Callable[[str], None]) -> int:
     """
     tls = _tls(options)
     before = fingerprint(options.path)
-    snapshot, loaded = read_snapshot(options.path, lambda each: _terms(each, options))
-    for problem in loaded.problems:
-        log.warning("%s", problem)
+    snapshot = read_snapshot(options.path, lambda each: _terms(each, options), options.cache)
     bound = bind(list(options.hosts), options.port, tcp=options.tcp, udp=options.udp)
 
     from twisted.internet import reactor
 
-    return _run(cast(Reactor, reactor), options, State(snapshot), before, bound, tls, ready)
+    return _run(cast(Reactor, reactor), options, State(snapshot, tls), before, bound, ready)
 
 
-class Reactor(IReactorCore, IReactorFDSet, IReactorSocket, reload.Reactor):
+class Reactor(IReactorCore, IReactorFDSet, reload.Reactor):
     """What the server asks of a reactor."""
 
 
@@ -81,35 +72,40 @@ def _run(
     state: State,
     before: Fingerprint,
     bound: list[socket.socket],
-    tls: "CertificateOptions | None",
     ready: Callable[[str], None],
 ) -> int:
     addresses = list(dict.fromkeys(_address(each.getsockname()) for each in bound))
-    door = Door(state, reactor, tls)
-    streams: list[IListeningPort] = []
-    datagrams: list[DatagramPort] = []
+    doors: list[Door] = []
+    ports: list[DatagramPort] = []
+    waiting = poller(reactor)
     ended: list[int] = []  # by which signal
     for each in bound:
         if each.type == socket.SOCK_STREAM:
-            family = each.family
-            streams.append(reactor.adoptStreamPort(each.fileno(), family, door))
-            each.close()  # the reactor has its own duplicate
+            doors.append(Door(each, state, waiting, reactor))
         else:
-            datagrams.append(DatagramPort(each, state))
-            reactor.addReader(datagrams[-1])
-    reloader = Reloader(options.path, before, state, lambda each: _terms(each, options))
+            everywhere = each.getsockname()[0] in ("0.0.0.0", "::")
+            ports.append((DatagramPortEverywhere if everywhere else DatagramPort)(each, state))
+            reactor.addReader(ports[-1])
+    watch(state, reactor)
+    reloader = Reloader(
+        options.path, before, state, lambda each: _terms(each, options), options.cache
+    )
 
     def stop() -> None:
-        for port in streams:
-            port.stopListening()
-        for each in datagrams:
-            each.doRead()  # what was asked before
-            reactor.removeReader(each)
-        reactor.callLater(_LAST_LOOK, door.finish)
-        reactor.callLater(_LAST_LOOK, wait, reactor.seconds() + STOP_TIME)
+        for each in doors:
+            each.close()
+        for port in ports:
+            port.doRead()  # what was asked before
+            reactor.removeReader(port)
+        reactor.callLater(_LAST_LOOK, finish)
+
+    def finish() -> None:
+        for each in list(state.connections):
+            each.finish()
+        wait(reactor.seconds() + STOP_TIME)
 
     def wait(deadline: float) -> None:
-        if door.conversations and reactor.seconds() < deadline:
+        if state.connections and reactor.seconds() < deadline:
             reactor.callLater(_STOP_POLL, wait, deadline)
         else:
             reactor.stop()
@@ -134,7 +130,7 @@ def _run(
 
 def ready_line(options: Options, state: State, addresses: list[str]) -> str:
     """Return the line that says what is answered, where, over what."""
-    count = len(state.snapshot.exact)
+    count = state.snapshot.count
     entries = "1 entry" if count == 1 else f"{count} entries"
     offered = " ".join(state.snapshot.terms.transports)
     return f"phonebook: ready: {entries} from {options.path} on {' '.join(addresses)} ({offered})"
@@ -145,8 +141,7 @@ def _address(name: tuple[str, int]) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _terms(directory: Directory, options: Options) -> Terms:
-    settings = directory.settings
+def _terms(settings: Mapping[str, str], options: Options) -> Terms:
     transports = [name for name, on in (("tcp", options.tcp), ("udp", options.udp)) if on]
     if options.tls_cert is not None and options.tcp:
         transports.append("tls")
@@ -160,34 +155,21 @@ def _terms(directory: Directory, options: Options) -> Terms:
     )
 
 
-def _tls(options: Options) -> "CertificateOptions | None":
+def _tls(options: Options) -> Callable[[], Tls] | None:
     if options.tls_cert is None:
         return None
+    from phonebook.server.tls import TlsServer, tls_context
+
+    key = options.tls_key or options.tls_cert
     try:
-        from OpenSSL import SSL, crypto
-        from twisted.internet.ssl import CertificateOptions, TLSVersion
-    except ImportError:
-        raise TlsError("TLS needs the extra: pip install 'phonebook[tls]'") from None
-    key_path = options.tls_key or options.tls_cert
-    try:
-        key_text = key_path.read_bytes()
-        chain_text = options.tls_cert.read_bytes()
+        for each in (key, options.tls_cert):
+            each.open("rb").close()  # for the system's own words, with the name
     except OSError as error:
         raise TlsError(f"{error.filename}: {error.strerror}") from None
-    with contextlib.suppress(crypto.Error, SSL.Error, ValueError):
-        from cryptography import x509
-
-        first, *chain = [
-            crypto.X509.from_cryptography(each)
-            for each in x509.load_pem_x509_certificates(chain_text)
-        ]
-        offered = CertificateOptions(
-            privateKey=crypto.load_privatekey(crypto.FILETYPE_PEM, key_text),
-            certificate=first,
-            extraCertChain=chain,
-            raiseMinimumTo=TLSVersion.TLSv1_2,
-            acceptableProtocols=[ALPN],
-        )
-        offered.getContext()  # which finds a key of another certificate
-        return offered
-    raise TlsError(f"{options.tls_cert}, {key_path}: these are no PEM certificate and its key")
+    try:
+        context = tls_context(options.tls_cert, key)
+    except (OSError, ValueError):  # an ssl.SSLError is an OSError
+        raise TlsError(
+            f"{options.tls_cert}, {key}: these are no PEM certificate and its key"
+        ) from None
+    return lambda: TlsServer(context)

@@ -5,44 +5,68 @@ that sees renames, new files, switched symlinks and network disks alike.
 """
 
 import logging
-import os
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from twisted.internet.interfaces import IReactorThreads, IReactorTime
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
-from phonebook.directory.entry import Directory
-from phonebook.directory.load import Loaded, directory_files, load
+from phonebook import store
 from phonebook.directory.problems import DirectoryError
 from phonebook.server.state import State
-from phonebook.service.snapshot import Snapshot, Terms
+from phonebook.service.snapshot import Compiled, Snapshot, Terms
+from phonebook.store import Fingerprint, fingerprint
 
 log = logging.getLogger("phonebook.server")
 
 POLL_INTERVAL = 0.5  # seconds; a change counts once it has stood still for one of them
 
-Fingerprint = tuple[tuple[str, int, int, int], ...]
+_REFUSED = 4  # the exit code of `phonebook compile` for a directory with errors
+
+TermsOf = Callable[[Mapping[str, str]], Terms]
+"""What the server offers under the settings of a directory."""
 
 
-def read_snapshot(path: Path, terms: Callable[[Directory], Terms]) -> tuple[Snapshot, Loaded]:
-    """Load and compile a directory. Raises `DirectoryError` with all its problems."""
-    loaded = load(path)
-    directory = loaded.unwrap()
-    return Snapshot(directory, terms(directory)), loaded
+def read_snapshot(path: Path, terms: TermsOf, place: Path | None = None) -> Snapshot:
+    """Load a directory, by way of the cache at `place`; its warnings go to the log.
+
+    Raises `DirectoryError` with all its problems.
+    """
+    compiled = None
+    if place is not None and not store.is_small(fingerprint(path)):
+        compiled = store.cached(path, place) or _compiled_apart(path, place)
+    if compiled is None:
+        compiled = _compiled_here(path)
+    return Snapshot(compiled, terms(compiled.settings))
 
 
-def fingerprint(path: Path) -> Fingerprint:
-    """Return what changes when a file of the directory does."""
-    found = []
-    for file in directory_files(path):
-        try:
-            status = os.stat(file)
-        except OSError:
-            continue
-        found.append((str(file), status.st_size, status.st_mtime_ns, status.st_ino))
-    return tuple(found)
+def _compiled_here(path: Path) -> Compiled:
+    made = store.make(path, None)
+    if made.compiled is None:
+        raise DirectoryError(made.problems)
+    for problem in made.problems:
+        log.warning("%s", problem)
+    return made.compiled
+
+
+def _compiled_apart(path: Path, place: Path) -> Compiled | None:
+    """Compile a directory in a process of its own, which neither delays nor fills this one.
+
+    None where it could not write into the cache: that costs the cache, not the service. Raises
+    `DirectoryError` where the directory is refused; what is wrong with it has been logged.
+    """
+    command = [sys.executable, "-P", "-m", "phonebook", "compile", "--cache", str(place)]
+    command += ["--", str(path)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    said = done.stderr.decode("utf-8", "backslashreplace").splitlines()
+    for line in said:
+        log.log(logging.ERROR if done.returncode == _REFUSED else logging.WARNING, "%s", line)
+    if done.returncode == _REFUSED:
+        raise DirectoryError([])
+    return store.cached(path, place)
 
 
 class Reactor(IReactorTime, IReactorThreads):
@@ -53,10 +77,15 @@ class Reloader:
     """Watches a directory and swaps the state's snapshot."""
 
     def __init__(
-        self, path: Path, served: Fingerprint, state: State, terms: Callable[[Directory], Terms]
+        self,
+        path: Path,
+        served: Fingerprint,
+        state: State,
+        terms: TermsOf,
+        place: Path | None = None,
     ) -> None:
         """Watch `path`, as it was before the state's snapshot was read; `begin` starts it."""
-        self._path, self._state, self._terms = path, state, terms
+        self._path, self._state, self._terms, self._place = path, state, terms, place
         self._served = self._seen = served
         self._busy = False
 
@@ -80,16 +109,19 @@ class Reloader:
         before = fingerprint(self._path)
         self._served = before
         done = deferToThreadPool(
-            self._reactor, self._reactor.getThreadPool(), read_snapshot, self._path, self._terms
+            self._reactor,
+            self._reactor.getThreadPool(),
+            read_snapshot,
+            self._path,
+            self._terms,
+            self._place,
         )
         done.addCallbacks(self._loaded, self._refused)
 
-    def _loaded(self, result: tuple[Snapshot, Loaded]) -> None:
+    def _loaded(self, snapshot: Snapshot) -> None:
         self._busy = False
-        self._state.snapshot = result[0]
-        for problem in result[1].problems:
-            log.warning("%s", problem)
-        log.info("reloaded: %d entries from %s", len(result[0].exact), self._path)
+        self._state.snapshot = snapshot
+        log.info("reloaded: %d entries from %s", snapshot.count, self._path)
 
     def _refused(self, failure: Failure) -> None:
         self._busy = False

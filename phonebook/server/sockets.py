@@ -1,6 +1,7 @@
 """Binding: one port for TCP, UDP and every address; errors in words."""
 
 import errno
+import ipaddress
 import socket
 
 _TRIES = 20  # to find a port that is free everywhere
@@ -45,8 +46,25 @@ def _resolve(hosts: list[str]) -> list[tuple[socket.AddressFamily, str]]:
             found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             raise BindError(f"--host {host}: no such address here ({error})") from None
-        addresses += [(family, str(address[0])) for family, _, _, _, address in found]
+        for family, _, _, _, address in found:
+            if _is_of_many(family, str(address[0])):
+                raise BindError(f"--host {host}: that is many hosts' address, not one of this one")
+            addresses.append((family, str(address[0])))
     return list(dict.fromkeys(addresses))
+
+
+def _is_of_many(family: int, address: str) -> bool:
+    """Return whether it is a broadcast or multicast address, which U-8 forbids to answer."""
+    if ipaddress.ip_address(address).is_multicast:
+        return True
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((address, 9))  # sends nothing
+        except PermissionError:  # what is a broadcast address, the system alone knows
+            return True
+        except OSError:
+            pass
+    return False
 
 
 def _has_ipv6() -> bool:
@@ -63,6 +81,8 @@ def _bind_one(family: socket.AddressFamily, kind: int, host: str, port: int) -> 
         made.setblocking(False)
         if kind == socket.SOCK_STREAM:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # accepted sockets inherit it: a reply never waits for the one before to be received
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         made.bind((host, port))

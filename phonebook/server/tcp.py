@@ -1,26 +1,21 @@
 """TCP: request lines in, replies out, in order and within the spec's limits.
 
-Implements spec/phonebook.md, section 6. What tells TLS from text is in `tls`.
+Implements spec/phonebook.md, section 6; what is inside TLS (section 13) `tls` opens and seals. A
+connection is a socket on the reactor, without Twisted's transport and protocol. That is the one
+shortcut here, and tests/bench/README.md says what it pays.
 """
 
-from collections import deque
-from typing import Protocol as Interface
+import logging
+import socket
+import struct
 
-from twisted.internet.interfaces import (
-    IConsumer,
-    IHalfCloseableProtocol,
-    IHandshakeListener,
-    IPushProducer,
-    IReactorTime,
-    ITCPTransport,
-)
-from twisted.internet.protocol import Protocol, connectionDone
-from twisted.python.failure import Failure
+from twisted.internet.interfaces import IReadWriteDescriptor
 from zope.interface import implementer
 
-from phonebook.server.state import State
+from phonebook.server.poller import Waiting
+from phonebook.server.state import State, Tls
 from phonebook.service.answer import answer
-from phonebook.wire import ALPN, Code, LineReader, render
+from phonebook.wire import Code, LineReader, render
 from phonebook.wire.codes import (
     HANDSHAKE_TIME,
     LINGER_OCTETS,
@@ -29,187 +24,202 @@ from phonebook.wire.codes import (
     MAX_PENDING_REQUESTS,
 )
 
+log = logging.getLogger("phonebook.server")
 
-class Keeper(Interface):
-    """Who is told of the beginning and the end of each conversation, and watches its times."""
-
-    def opened(self, conversation: "Conversation") -> None:
-        """Tell that a connection stands."""
-
-    def closed(self, conversation: "Conversation") -> None:
-        """Tell that it is gone."""
+_RECEIVE = 65_536  # octets
+_TLS_HANDSHAKE = 0x16
+_AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: the system keeps nothing for the peer
 
 
-class Transport(ITCPTransport, IConsumer, IPushProducer):
-    """A connection of Twisted, plain or TLS."""
+@implementer(IReadWriteDescriptor)
+class Connection:
+    """One connection: it reads, or it has something to answer or to send, and never does both.
 
-
-@implementer(IHalfCloseableProtocol, IPushProducer, IHandshakeListener)
-class Conversation(Protocol):
-    """One connection's requests and replies.
-
-    Lines wait in a queue and are answered while the peer takes the replies; when it does not, the
-    transport pauses us, we pause reading, and memory holds one read and one batch of replies.
+    So memory holds one read and one batch of replies, a peer that does not take its replies is not
+    read (T-7), and when the end of what it sends is read, all before that is answered (T-5).
     """
 
-    transport: Transport
-
-    def __init__(
-        self, state: State, clock: IReactorTime, keeper: Keeper, tls: bool, opened: float
-    ) -> None:
-        """Share the state; the clock is the reactor's, or a test's, and `opened` is by it."""
-        self._state, self._clock, self._keeper, self._tls = state, clock, keeper, tls
+    def __init__(self, accepted: socket.socket, state: State, waiting: Waiting) -> None:
+        """Take over a non-blocking socket; be one of the state's connections until it closes."""
+        self._socket, self._state, self._waiting = accepted, state, waiting
+        self._plain = False  # the first octet has come, and was text
+        self._tls: Tls | None = None
         self._reader = LineReader()
-        self._lines: deque[bytes] = deque()
-        self._paused = False  # the peer does not read
-        self._ending = False  # nothing more is read: what waits is answered, then we close
-        self._peer_ended = False
-        self._closing = False  # all is answered; what still comes is thrown away
-        self._lingering_since: float | None = None  # our half is closed
-        self._lingered = 0  # octets
-        self._opened, self._active = opened, clock.seconds()
-        self._line_began: float | None = None
-        self._handshaken = not tls
-        self._turn = False  # the next batch is due
-        self._gone = False
+        self._lines: list[bytes] = []  # not answered yet
+        self._unsent: bytes | memoryview = b""
+        self._reading = True
+        self._ending = False  # nothing more is read: what waits is answered, then our half is shut
+        self._to_linger: int | None = None  # octets, once our half is shut
+        self._opened: float | None = None  # seen by `watch`, as the next three
+        self._phase, self._since = "", 0.0
+        self._moved = True  # something was asked or taken since the last look
+        waiting.addReader(self)
+        state.connections.add(self)
 
-    def connectionMade(self) -> None:
-        """Send small replies at once, and hear when the peer does not take them."""
-        if not self._tls:
-            self.transport.setTcpNoDelay(True)
-        self.transport.registerProducer(self, True)
-        self._keeper.opened(self)
+    def fileno(self) -> int:
+        """Return the socket's number."""
+        return self._socket.fileno()
 
-    def handshakeCompleted(self) -> None:
-        """Refuse a TLS peer that did not choose our protocol (L-3)."""
-        if self.transport.negotiatedProtocol != ALPN:  # type: ignore[attr-defined]
-            self.transport.abortConnection()
-        self._handshaken = True
+    def logPrefix(self) -> str:
+        """Return how Twisted's log calls it."""
+        return "phonebook tcp"
 
-    def dataReceived(self, octets: bytes) -> None:
+    def doRead(self) -> None:
         """Take octets, divided however they are."""
-        if self._closing:
-            self._lingered += len(octets)
-            if self._lingered >= LINGER_OCTETS:
-                self.transport.abortConnection()
+        try:
+            octets = self._socket.recv(_RECEIVE)
+        except BlockingIOError:
             return
-        if self._ending:
+        except OSError:
+            return self.close()
+        if not octets:
+            return self.close()
+        if self._to_linger is not None:
+            self._to_linger -= len(octets)
+            if self._to_linger <= 0:
+                self.close()
             return
-        self._lines += self._reader.feed(octets)
-        if not self._reader.pending:
-            self._line_began = None
-        elif self._line_began is None or self._lines:
-            self._line_began = self._clock.seconds()
-        self._answer()
+        if not self._plain:
+            text = self._open(octets)
+            if text is None:
+                return self.close()
+            octets = text
+        self._lines = self._reader.feed(octets)
+        self._go_on()
 
-    def _answer(self) -> None:
-        """Answer what waits, a batch at a time, in one write."""
-        replies: list[bytes] = []
-        size = 0
-        while self._lines and not self._paused:
-            if len(replies) >= MAX_PENDING_REQUESTS or size >= MAX_PENDING_OCTETS:
-                break
-            reply, closes = answer(self._lines.popleft(), self._state.snapshot)
+    def doWrite(self) -> None:
+        """Go on: the peer took some of its replies, or the others had their turn."""
+        self._moved = True
+        if not self._unsent or self._send(self._unsent):
+            self._go_on()
+
+    def _open(self, octets: bytes) -> bytes | None:
+        """Return the text in what came: the first octet tells TLS from text (L-1, L-2)."""
+        if self._tls is None:
+            if octets[0] != _TLS_HANDSHAKE:
+                self._plain = True
+                return octets
+            if self._state.new_tls is None:
+                log.info("a TLS connection was cut off: TLS is not set up (--tls-cert, --tls-key)")
+                return None
+            self._tls = self._state.new_tls()
+        text = self._tls.open(octets)
+        self._ending = self._tls.ended
+        return text
+
+    def _go_on(self) -> None:
+        """Answer a batch of what waits, send it in one piece, and see what is next."""
+        octets = self._answer()
+        last = self._ending and not self._lines
+        if self._tls is not None:
+            octets = self._tls.seal(octets, last)
+        if octets and not self._send(octets):
+            return
+        if self._lines or not self._reading:
+            self._read(not self._lines)
+        if last:
+            self._shut()
+
+    def _answer(self) -> bytes:
+        """Return the replies to what waits, up to the batch after which others have their turn."""
+        lines, snapshot = self._lines, self._state.snapshot
+        replies, size, closes = [], 0, False
+        for line in lines[:MAX_PENDING_REQUESTS]:
+            reply, closes = answer(line, snapshot)
             replies.append(reply)
             size += len(reply)
-            if closes:
-                self._lines.clear()
-                self._write(replies)
-                return self._close()
-        done = not self._lines
-        if done and self._reader.too_long and not self._paused:
+            if closes or size >= MAX_PENDING_OCTETS:
+                break
+        del lines[: len(replies)]
+        if self._reader.too_long and not lines and not closes:
             replies.append(render(Code.LINE_TOO_LONG))
-            self._write(replies)
-            return self._close()
-        self._write(replies)
-        if done and self._ending:
-            self._close()
-        elif done:
-            self._read_on()
-        else:
-            self.transport.pauseProducing()
-            if not self._paused and not self._turn:  # others are served between two batches
-                self._turn = True
-                self._clock.callLater(0, self._take_turn)
-
-    def _take_turn(self) -> None:
-        self._turn = False
-        if not self._closing and not self._gone:
-            self._answer()
-
-    def _read_on(self) -> None:
-        if not self._paused and not self._ending:
-            self.transport.resumeProducing()
-
-    def _write(self, replies: list[bytes]) -> None:
+            closes = True
+        if closes:  # nothing that came later is parsed (T-2)
+            self._reader, self._ending = LineReader(), True
+            lines.clear()
         if replies:
-            self._active = self._clock.seconds()
-            self.transport.write(b"".join(replies))
+            self._moved = True
+        return b"".join(replies)
 
-    def pauseProducing(self) -> None:
-        """Hear that the peer does not take its replies (T-7)."""
-        self._paused = True
-        self.transport.pauseProducing()
+    def _send(self, octets: bytes | memoryview) -> bool:
+        """Send at once, which nearly always takes all; return whether it did."""
+        try:
+            sent = self._socket.send(octets)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self.close()
+            return False
+        if sent == len(octets):
+            self._unsent = b""
+            return True
+        self._unsent = memoryview(octets)[sent:]
+        self._read(False)
+        return False
 
-    def resumeProducing(self) -> None:
-        """Hear that it took them."""
-        self._paused = False
-        if not self._closing and not self._turn:
-            self._answer()
-
-    def stopProducing(self) -> None:
-        """Hear that the connection is gone."""
-        self._lines.clear()
-
-    def readConnectionLost(self) -> None:
-        """Answer all complete lines after the peer's half-close, then close (T-5)."""
-        self._peer_ended = True
-        if self._closing:
-            self.transport.loseConnection()
+    def _read(self, wanted: bool) -> None:
+        """Read, or wait until the peer takes more."""
+        if wanted == self._reading:
+            return
+        self._reading = wanted
+        if wanted:
+            self._waiting.removeWriter(self)
+            self._waiting.addReader(self)
         else:
-            self.finish()
+            self._waiting.removeReader(self)
+            self._waiting.addWriter(self)
 
-    def writeConnectionLost(self) -> None:
-        """Begin to linger: all replies are sent, and our end."""
-        self._lingering_since = self._clock.seconds()
+    def _shut(self) -> None:
+        """Shut our half, and read on for a while: a reset might eat the last reply (T-6)."""
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            return self.close()
+        self._to_linger = LINGER_OCTETS
 
     def finish(self) -> None:
-        """Answer what was asked, then close: the peer's half-close, or the server stops."""
+        """Answer what was asked, then close: the server stops, or the time is up (T-10)."""
         if not self._ending:
             self._ending = True
-            if not self._closing and not self._turn:
-                self._answer()
+            if self._reading:
+                self._go_on()
 
-    def _close(self) -> None:
-        """Send what is due and our end, and read on for a while: no reset eats it (T-6)."""
-        self._closing = True
-        self.transport.unregisterProducer()
-        if self._tls or self._peer_ended:
-            self.transport.loseConnection()
-        else:
-            self.transport.resumeProducing()
-            self.transport.loseWriteConnection()
+    def watch(self, now: float) -> None:
+        """Close if a time has run out (T-8 to T-10, L-4).
 
-    def watch(self) -> None:
-        """Close if a time has run out (T-8 to T-10, L-4); the keeper calls every second or so."""
-        now = self._clock.seconds()
+        Times run from one look to another, a fraction of a second long rather than short, so that
+        a request costs no clock.
+        """
         terms = self._state.snapshot.terms
-        reading = not (self._paused or self._lines or self._ending or self._closing)
-        if self._lingering_since is not None:
-            since, limit = self._lingering_since, LINGER_TIME
-        elif not self._handshaken:
-            since, limit = self._opened, HANDSHAKE_TIME
-        elif self._line_began is not None and reading:
-            since, limit = self._line_began, terms.request_time
+        if self._to_linger is not None:
+            phase, limit = "linger", LINGER_TIME
+        elif self._tls is not None and not self._tls.ready:
+            phase, limit = "handshake", HANDSHAKE_TIME
+        elif self._reading and self._reader.pending:
+            phase, limit = "line", terms.request_time
         else:  # nothing is asked, or the peer does not take its replies
-            since, limit = self._active, terms.idle_time
-        if now - since >= limit:
-            self.transport.abortConnection()
+            phase, limit = "idle", terms.idle_time
+        if self._opened is None:
+            self._opened = now
+        if self._moved or phase != self._phase:
+            self._moved, self._phase, self._since = False, phase, now
+        if now - self._since >= limit:
+            self.close()
         elif now - self._opened >= terms.connection_time:
             self.finish()
 
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Forget the connection."""
-        self._gone = True
-        self._lines.clear()
-        self._keeper.closed(self)
+    def close(self) -> None:
+        """Close, at once if the peer has not taken what it had to."""
+        if self not in self._state.connections:
+            return
+        self._state.connections.discard(self)
+        if self._reading:
+            self._waiting.removeReader(self)
+        else:
+            self._waiting.removeWriter(self)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        self._socket.close()
+
+    def connectionLost(self, reason: object) -> None:
+        """Close: the peer reset it, or the server stops."""
+        self.close()

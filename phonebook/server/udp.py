@@ -2,11 +2,13 @@
 
 Implements spec/phonebook.md, section 7. A socket on all addresses would answer from whichever the
 system likes, and answers broadcasts too ([U-8], [U-9]): so it asks the system for the address each
-datagram was sent to (IP_PKTINFO, RFC 3542), which Twisted's own port does not offer.
+datagram was sent to (IP_PKTINFO, RFC 3542), which Twisted's own port does not offer. A socket on
+one address gets what was sent to that address alone, and answers from there: it is spared that.
 """
 
+import logging
 import socket
-import struct
+from functools import lru_cache
 
 from twisted.internet.interfaces import IReadDescriptor
 from zope.interface import implementer
@@ -14,6 +16,8 @@ from zope.interface import implementer
 from phonebook.server.state import State
 from phonebook.service.answer import answer_datagram
 from phonebook.wire.codes import FORBIDDEN_SOURCE_PORTS
+
+log = logging.getLogger("phonebook.server")
 
 _RECEIVE = 2_048  # octets: more than the longest datagram, so that a cut one is seen
 _AT_ONCE = 64  # datagrams for one turn of the reactor
@@ -25,16 +29,12 @@ _ROOM = socket.CMSG_SPACE(20)  # for one struct in_pktinfo or in6_pktinfo
 
 @implementer(IReadDescriptor)
 class DatagramPort:
-    """A bound UDP socket of the server, read by the reactor."""
+    """A UDP socket of the server on one address, read by the reactor."""
 
     def __init__(self, bound: socket.socket, state: State) -> None:
         """Take over a bound, non-blocking socket."""
         self._socket, self._state = bound, state
-        self._own_port = bound.getsockname()[1]
-        if bound.family == socket.AF_INET6:
-            bound.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVPKTINFO, 1)
-        else:
-            bound.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+        self._dropped = FORBIDDEN_SOURCE_PORTS | {bound.getsockname()[1]}  # U-7
 
     def fileno(self) -> int:
         """Return the socket's number."""
@@ -50,40 +50,62 @@ class DatagramPort:
 
     def doRead(self) -> None:
         """Answer the datagrams that wait, some at a time."""
+        try:
+            self._answer()
+        except Exception:  # else the reactor would close the socket, and nobody be answered
+            log.exception("a datagram that cannot be answered")
+
+    def _answer(self) -> None:
+        receive, send = self._socket.recvfrom, self._socket.sendto
+        snapshot, dropped = self._state.snapshot, self._dropped
         for _ in range(_AT_ONCE):
             try:
-                datagram, ancillary, _, peer = self._socket.recvmsg(_RECEIVE, _ROOM)
+                datagram, peer = receive(_RECEIVE)
+                if peer[1] not in dropped:
+                    reply = answer_datagram(datagram, snapshot)
+                    if reply is not None:
+                        send(reply, peer)
+            except BlockingIOError:  # none waits, or there is no room: UDP may lose it
+                return
+            except OSError:  # unreachable, or an ICMP error for an earlier reply (K-8)
+                continue
+
+
+class DatagramPortEverywhere(DatagramPort):
+    """A UDP socket on all addresses: it answers from the one that was asked."""
+
+    def __init__(self, bound: socket.socket, state: State) -> None:
+        """Have the system tell where each datagram was sent to."""
+        super().__init__(bound, state)
+        if bound.family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVPKTINFO, 1)
+        else:
+            bound.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+
+    def _answer(self) -> None:
+        receive, send = self._socket.recvmsg, self._socket.sendmsg
+        snapshot, dropped = self._state.snapshot, self._dropped
+        for _ in range(_AT_ONCE):
+            try:
+                datagram, told, _, peer = receive(_RECEIVE, _ROOM)
+                source = told and _reply_source(*told[0])
+                if source and peer[1] not in dropped:
+                    reply = answer_datagram(datagram, snapshot)
+                    if reply is not None:
+                        send((reply,), source, 0, peer)
             except BlockingIOError:
                 return
-            except OSError:  # an ICMP error for an earlier reply: nobody's concern (K-8)
-                continue
-            if peer[1] in FORBIDDEN_SOURCE_PORTS or peer[1] == self._own_port:
-                continue
-            source = _reply_source(ancillary)
-            if source is None:
-                continue
-            reply = answer_datagram(datagram, self._state.snapshot)
-            if reply is None:
-                continue
-            try:
-                self._socket.sendmsg([reply], [source], 0, peer)
-            except OSError:  # unreachable, or no room: UDP may lose it, the client asks again
+            except OSError:
                 continue
 
 
-def _reply_source(
-    ancillary: list[tuple[int, int, bytes]],
-) -> tuple[int, int, bytes] | None:
-    """Return the control message that sends from where the datagram was sent to.
+@lru_cache(maxsize=256)
+def _reply_source(level: int, kind: int, told: bytes) -> list[tuple[int, int, bytes]] | None:
+    """Return the control message that sends from where a datagram was sent to.
 
     None if that is a broadcast or multicast address: then nobody answers.
     """
-    for level, kind, value in ancillary:
-        if (level, kind) == (socket.IPPROTO_IP, _IP_PKTINFO):
-            local, sent_to = value[4:8], value[8:12]
-            if local != sent_to:
-                return None
-            return level, kind, struct.pack("=i4s4s", 0, local, bytes(4))
-        if (level, kind) == (socket.IPPROTO_IPV6, _IPV6_PKTINFO):
-            return None if value[0] == 0xFF else (level, kind, value)
-    return None
+    if level == socket.IPPROTO_IPV6:
+        return None if told[0] == 0xFF else [(level, kind, told)]
+    local, sent_to = told[4:8], told[8:12]
+    return [(level, kind, bytes(4) + local + bytes(4))] if local == sent_to else None

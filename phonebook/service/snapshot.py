@@ -1,16 +1,23 @@
 """Snapshots: a directory as one viewer may see it, indexed and rendered.
 
 Implements spec/phonebook.md, sections 8, 10 and 11 and [R-8] to [R-10]. A snapshot never changes; a
-reload makes a new one.
+reload makes a new one. All that is long in it lies in flat tables, in memory or mapped from a file:
+`compile` makes them, `Snapshot` answers from them.
 """
 
-from collections.abc import Mapping
+from array import array
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import accumulate
+from zlib import crc32
 
-from phonebook.directory.entry import Directory, Entry, Referral
-from phonebook.directory.index import MAX_MATCHES, Index
+from phonebook.directory.entry import Directory, Entry, Header, Referral
 from phonebook.directory.project import exact, project
+from phonebook.search.build import build, hashed, in_order
+from phonebook.search.match import MAX_MATCHES, Index
+from phonebook.search.near import Nearest
+from phonebook.search.tables import Tables
 from phonebook.wire.codes import (
     CONNECTION_TIME,
     FOLDING,
@@ -19,8 +26,12 @@ from phonebook.wire.codes import (
     MAX_LINE,
     PROTOCOL,
     REQUEST_TIME,
+    TEXT,
     VERBS,
+    Code,
 )
+
+CAPABILITIES = ("exclude", "near")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,34 +44,131 @@ class Terms:
     connection_time: float = CONNECTION_TIME
 
 
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Rendered entries, end to end, found by number or by id."""
+
+    octets: memoryview
+    offsets: memoryview
+    ids: memoryview
+    """Open addressing, as `hashed` has it."""
+
+    def get(self, number: int) -> bytes:
+        """Return the lines of an entry."""
+        return bytes(self.octets[self.offsets[number] : self.offsets[number + 1]])
+
+    def find(self, id: bytes) -> int:
+        """Return the number of the entry with an id, -1 where there is none."""
+        ids, offsets = self.ids, self.offsets
+        size = len(ids)
+        first_line = b"id: %b\r" % id
+        place = crc32(id) % size
+        while number := ids[place]:
+            start = offsets[number - 1]
+            if self.octets[start : start + len(first_line)] == first_line:
+                return number - 1
+            place = place + 1 if place + 1 < size else 0
+        return -1
+
+
+def shelf(rendered: Sequence[bytes], ids: Sequence[str]) -> Shelf:
+    """Return entries on a shelf."""
+    offsets = array("I", accumulate(map(len, rendered), initial=0))
+    index = hashed([id.encode() for id in ids])
+    return Shelf(memoryview(b"".join(rendered)), memoryview(offsets), memoryview(index))
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """All that a snapshot is made of: what a file of the cache holds."""
+
+    header: Header
+    settings: Mapping[str, str]
+    tables: Tables
+    listed: Shelf
+    """What a search may give, in the order of equal rank."""
+    apart: Shelf
+    """What `ENTRY` alone may give: entries that are unlisted, or whose fields are in part."""
+    at: str
+    count: int
+    """Entries, unlisted ones too."""
+
+
+def compile(directory: Directory) -> Compiled:
+    """Project, index and render a directory."""
+    seen = project(directory)
+    named = in_order(seen)
+    rendered = [render_entry(entry) for _, entry in named]
+    ids = [entry.id for _, entry in named]
+    listed = dict(zip(ids, rendered, strict=True))
+    apart = {}
+    for entry in exact(directory).entries:
+        if entry.unlisted or entry.unlisted_fields:
+            octets = render_entry(entry)
+            if listed.get(entry.id) != octets:
+                apart[entry.id] = octets
+    digest = sha256(repr(directory.header).encode())
+    for octets in rendered:
+        digest.update(octets)
+    return Compiled(
+        directory.header,
+        directory.settings,
+        build(seen, named),
+        shelf(rendered, ids),
+        shelf(list(apart.values()), list(apart)),
+        digest.hexdigest()[:8],
+        len(directory.entries),
+    )
+
+
 class Snapshot:
     """What one viewer may see, ready to be asked."""
 
-    def __init__(self, directory: Directory, terms: Terms) -> None:
-        """Project, index and render a directory."""
-        listed = project(directory)
+    def __init__(self, compiled: Compiled, terms: Terms) -> None:
+        """Answer from what was compiled."""
         self.terms = terms
-        self.index = Index(listed)
-        self.exact: Mapping[str, Entry] = {each.id: each for each in exact(directory).entries}
-        self.rendered = [render_entry(entry) for entry in self.index.entries]
-        self.rendered_exact = {each.id: render_entry(each) for each in self.exact.values()}
-        self.referrals = [_render_referral(each) for each in directory.header.referrals]
-        seen = sha256(repr(directory.header).encode())
-        for octets in self.rendered:
-            seen.update(octets)
-        self.at = seen.hexdigest()[:8]
-        self.help = _render_help(directory, terms)
+        self.listed = compiled.listed
+        self.apart = compiled.apart
+        self.at = compiled.at
+        self.count = compiled.count
+        self.found_at = f"{self.at} {TEXT[Code.FOUND]}\r\n".encode()
+        self.found_one = b" matched=1 left=0 at=" + self.found_at
+        self.index = Index(compiled.tables, compiled.header, self.entry)
+        self.near = Nearest(self.index, compiled.tables)
+        self.referrals = [_render_referral(each) for each in compiled.header.referrals]
+        self.help = _render_help(compiled.header, terms)
+
+    def entry(self, number: int) -> Entry:
+        """Return a listed entry, read from its lines."""
+        return read_rendered(self.listed.get(number))
 
 
-def render_entry(entry: Entry, fields: frozenset[str] | None = None) -> bytes:
-    """Return the lines of an entry, or its id and those of the fields that are asked for."""
-    lines = [("id", entry.id)]
-    if fields is None or "kind" in fields:
-        lines.append(("kind", entry.kind))
+def render_entry(entry: Entry) -> bytes:
+    """Return the lines of an entry."""
+    lines = [f"id: {entry.id}\r\nkind: {entry.kind}\r\n"]
     for field, values in entry.fields:
-        if fields is None or not fields.isdisjoint((field, field.partition(".")[0])):
-            lines += [(field, value) for value in values]
-    return _lines(lines)
+        lines += [f"{field}: {value}\r\n" for value in values]
+    return "".join(lines).encode()
+
+
+def read_rendered(octets: bytes) -> Entry:
+    """Return the entry whose lines these are."""
+    id, kind, *lines = (each.partition(": ") for each in octets.decode().split("\r\n")[:-1])
+    fields: dict[str, tuple[str, ...]] = {}
+    for field, _, value in lines:
+        fields[field] = (*fields.get(field, ()), value)
+    return Entry(id[2], kind[2], tuple(fields.items()))
+
+
+def only(octets: bytes, fields: frozenset[str]) -> bytes:
+    """Return an entry's id line and the lines of the fields that are asked for (Q-14)."""
+    wanted = {field.encode() for field in fields} | {b"id"}
+    kept = []
+    for line in octets.split(b"\r\n")[:-1]:
+        field = line[: line.index(b":")]
+        if field in wanted or field.partition(b".")[0] in wanted:
+            kept.append(line + b"\r\n")
+    return b"".join(kept)
 
 
 def _lines(lines: list[tuple[str, str]]) -> bytes:
@@ -77,22 +185,26 @@ def _render_referral(referral: Referral) -> bytes:
     return _lines(lines + ([("tls", "yes")] if referral.tls else []))
 
 
-def _render_help(directory: Directory, terms: Terms) -> bytes:
-    header = directory.header
+def _render_help(header: Header, terms: Terms) -> bytes:
     lines = [("id", "phonebook"), ("kind", "service"), ("name", header.name or "phonebook")]
     if header.contact:
         lines.append(("contact", header.contact))
     lines.append(("protocol", PROTOCOL))
     lines += [("verb", verb) for verb in VERBS]
     lines += [("option", option) for option in VERBS["LOOKUP"]]
+    lines += [("capability", capability) for capability in CAPABILITIES]
     lines += [("transport", transport) for transport in terms.transports]
     lines += [
         ("folding", FOLDING),
-        ("limit.connection", f"{terms.connection_time:g}"),
+        ("limit.connection", _seconds(terms.connection_time)),
         ("limit.entries", str(MAX_ENTRIES)),
-        ("limit.idle", f"{terms.idle_time:g}"),
+        ("limit.idle", _seconds(terms.idle_time)),
         ("limit.line", str(MAX_LINE)),
         ("limit.matches", str(MAX_MATCHES)),
-        ("limit.request", f"{terms.request_time:g}"),
+        ("limit.request", _seconds(terms.request_time)),
     ]
     return _lines(lines)
+
+
+def _seconds(time: float) -> str:
+    return str(int(time)) if time == int(time) else str(time)

@@ -21,15 +21,23 @@ class LineReader:
         """Return the lines that these octets complete, without their ends."""
         if self.too_long:
             return []
-        *lines, self._rest = (self._rest + octets).split(b"\n")
+        octets = self._rest + octets
+        *lines, self._rest = octets.split(b"\n")
+        if len(octets) >= MAX_LINE:  # else no line is too long
+            self._cut(lines)
+        return [line.removesuffix(b"\r") for line in lines]
+
+    def _cut(self, lines: list[bytes]) -> None:
+        """Take away the first line that is too long, and what is behind it."""
         for position, line in enumerate(lines):
             if len(line) >= MAX_LINE:
-                self.too_long, self._rest = True, b""
+                self.too_long = True
                 del lines[position:]
                 break
         if len(self._rest) > MAX_LINE:
-            self.too_long, self._rest = True, b""
-        return [line.removesuffix(b"\r") for line in lines]
+            self.too_long = True
+        if self.too_long:
+            self._rest = b""
 
 
 def datagram_line(datagram: bytes) -> bytes | None:

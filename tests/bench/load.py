@@ -1,84 +1,144 @@
-"""The load: a process of its own that asks and counts, `load.py KIND PORT SECONDS` with the request
-on standard input. Prints how many replies came and in how many seconds, as JSON.
-
-Kinds: udp (32 datagrams on their way), tcp (50 connections, one request at a time each), pipelined
-(50 connections, 16 requests at a time each).
-"""
+"""The load generator: compiles load.c, runs it, and puts the server's CPU time beside its count."""
 
 import json
-import select
-import socket
-import sys
-import time
+import shutil
+import statistics
+import struct
+import subprocess
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-CONNECTIONS = 50
-ON_THEIR_WAY = 32
-PIPELINE = 16
+from processes import CORES, NotHereError, Server
 
-
-def over_udp(port: int, request: bytes, seconds: float) -> int:
-    """Return how many replies came."""
-    replies = 0
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
-        asker.connect(("127.0.0.1", port))
-        asker.settimeout(0.2)
-        for _ in range(ON_THEIR_WAY):
-            asker.send(request)
-        end = time.perf_counter() + seconds
-        while time.perf_counter() < end:
-            try:
-                asker.recv(2_048)
-            except TimeoutError:  # one was lost
-                asker.send(request)
-                continue
-            replies += 1
-            asker.send(request)
-    return replies
+SOURCE = Path(__file__).with_name("load.c")
+WARM = 0.3  # seconds before each measurement
+PADDED = 1_200  # octets, as clients pad
 
 
-def over_tcp(port: int, request: bytes, seconds: float, at_once: int) -> int:
-    """Return how many replies came."""
-    batch = request * at_once
-    poll = select.epoll()
-    connections = {}
-    for _ in range(CONNECTIONS):
-        connection = socket.create_connection(("127.0.0.1", port))
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connections[connection.fileno()] = connection
-        poll.register(connection, select.EPOLLIN)
-    first = next(iter(connections.values()))
-    first.sendall(request)
-    length = 0
-    octets = b""
-    while not octets.endswith(b"\n.\r\n"):
-        octets += first.recv(65_536)
-    length = len(octets) * at_once
-    due = dict.fromkeys(connections, length)
-    for connection in connections.values():
-        connection.sendall(batch)
-    batches = 0
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        for number, _ in poll.poll(0.2):
-            due[number] -= len(connections[number].recv(262_144))
-            if not due[number]:
-                batches += 1
-                due[number] = length
-                connections[number].sendall(batch)
-    return batches * at_once
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How requests arrive."""
+
+    mode: str  # udp, stay, once: see load.c
+    connections: int = 1
+    depth: int = 1
+    pad: int = 0
+    rate: float = 0.0  # requests that fall due each second; 0 is as many as are answered
 
 
-def main() -> None:
-    """Ask as the arguments say."""
-    kind, port, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
-    request = sys.stdin.buffer.read()
-    start = time.perf_counter()
-    if kind == "udp":
-        replies = over_udp(port, request, seconds)
-    else:
-        replies = over_tcp(port, request, seconds, PIPELINE if kind == "pipelined" else 1)
-    print(json.dumps({"replies": replies, "seconds": time.perf_counter() - start}))
+UDP = Load("udp", depth=32, pad=PADDED)
+UDP_BARE = Load("udp", depth=32)
+PERSISTENT = Load("stay", connections=50)
+PIPELINED = Load("stay", connections=50, depth=16)
+ONE_SHOT = Load("once", connections=16)
 
 
-if __name__ == "__main__":
-    main()
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A server and what it is asked."""
+
+    name: str
+    server: Server
+    load: Load
+    requests: Path
+    rule: str = "phonebook"  # how a reply ends
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one load found. Times in microseconds."""
+
+    per_cpu_second: float
+    per_second: float
+    p50: float
+    p99: float
+    octets: float  # of a reply
+    lost: int
+    server_cpu: float  # share of its core
+    load_cpu: float  # share of its core, which shows whether it was the bottleneck
+
+
+class Generator:
+    """The compiled load generator."""
+
+    def __init__(self, folder: Path) -> None:
+        """Compile it into the folder."""
+        compiler = shutil.which("gcc") or shutil.which("cc")
+        if not compiler:
+            raise NotHereError("no C compiler for the load generator")
+        self.binary = folder / "load"
+        subprocess.run([compiler, "-O2", "-o", self.binary, SOURCE], check=True)
+        self.seed = 0
+
+    def __call__(
+        self, subject: Subject, seconds: float, meanwhile: Callable[[], object] | None = None
+    ) -> Result:
+        """Load a server for so long, after a warm-up; do something else as soon as that ends."""
+        self.seed += 1
+        load = subject.load
+        words = [load.mode, subject.rule, subject.server.port, subject.requests, self.seed]
+        words += [WARM, seconds, load.connections, load.depth, load.pad, load.rate]
+        command = ["taskset", "-c", str(CORES.load), str(self.binary), *map(str, words)]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, bufsize=0) as process:
+            assert process.stdin is not None and process.stdout is not None
+            if process.stdout.readline() != b"go\n":
+                raise NotHereError(f"{subject.name}: the load failed")
+            before = subject.server.processor_time()
+            process.stdin.write(b"\n")
+            if meanwhile:
+                meanwhile()
+            line = process.stdout.readline()
+            used = subject.server.processor_time() - before
+            if not line:
+                raise NotHereError(f"{subject.name}: the load failed")
+        told = json.loads(line)
+        if not told["replies"]:
+            raise NotHereError(f"{subject.name}: no reply")
+        return Result(
+            told["replies"] / used,
+            told["replies"] / told["seconds"],
+            told["p50"],
+            told["p99"],
+            told["octets"] / told["replies"],
+            told["lost"],
+            used / told["seconds"],
+            told["cpu"],
+        )
+
+
+def rotate(
+    generator: Generator, subjects: Sequence[Subject], rounds: int, seconds: float
+) -> dict[str, list[Result]]:
+    """Load all in turn, so that what the machine does besides hits all alike."""
+    results: dict[str, list[Result]] = {subject.name: [] for subject in subjects}
+    for _ in range(rounds):
+        for subject in subjects:
+            results[subject.name].append(generator(subject, seconds))
+    return results
+
+
+def ratio(over: Sequence[Result], under: Sequence[Result]) -> float:
+    """Return the median of the rounds' ratios of the rates.
+
+    The first rounds were gone by both; one that was measured again with another has more.
+    """
+    pairs = zip(over, under, strict=False)
+    return statistics.median(one.per_cpu_second / other.per_cpu_second for one, other in pairs)
+
+
+def median(results: Sequence[Result]) -> dict[str, float]:
+    """Return the median of each figure, and the spread of the rate between the rounds."""
+    figures = {
+        name: float(statistics.median(getattr(each, name) for each in results))
+        for name in Result.__slots__
+    }
+    rates = [each.per_cpu_second for each in results]
+    return {**figures, "spread": (max(rates) - min(rates)) / figures["per_cpu_second"]}
+
+
+def write_requests(path: Path, requests: Iterable[bytes]) -> Path:
+    """Write records as load.c reads them."""
+    path.write_bytes(b"".join(struct.pack(">I", len(each)) + each for each in requests))
+    return path

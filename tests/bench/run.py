@@ -1,208 +1,181 @@
-"""Measure start-up times, and requests per CPU second beside a bare Twisted server.
+"""Measure Phonebook beside bare Twisted servers and other directory servers; README.md says how.
 
-`python tests/bench/run.py [--rounds N] [--seconds S] [--json FILE]`; README.md says how and why.
+`python tests/bench/run.py [--rows start,network,...] [--entries 1k,100k,...] [--json FILE]`
 """
 
 import argparse
-import contextlib
 import json
 import os
 import platform
-import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
-LAB = ROOT / "examples" / "lab"
-REPEATS = 7  # of each start
-REQUESTS = {"id": b"ENTRY ada-byron", "word": b"LOOKUP limit=3 fields=name,phone ada"}
-BINARIES = Path(sys.executable).parent
-TICKS = os.sysconf("SC_CLK_TCK")  # per second
+import network
+import peers
+import plot
+import processes
+import service
+import snapshot
+import start
+from data import SIZES, Data, default_folder
+from load import Generator
+from processes import CORES, NotHereError
+from rows import Row, rows_table
+
+ROWS = ("start", "network", "lookups", "snapshot")
+IN_NETWORK = ("1k", "100k")  # sizes whose network rows are shown
+
+Figures = dict[str, dict[str, dict[str, float]]]  # by size and subject
 
 
 def main() -> None:
-    """Measure all, print a table, write JSON."""
+    """Measure what was chosen, print tables, write JSON and plots."""
+    arguments = parsed()
+    processes.ENVIRONMENT["PYTHONPATH"] = str(arguments.tree.resolve())
+    report = Report()
+    with tempfile.TemporaryDirectory(prefix="phonebook-bench-") as folder:
+        Path(folder).chmod(0o755)  # dictd gives up being root before it reads
+        processes.ENVIRONMENT["XDG_CACHE_HOME"] = f"{folder}/cache"
+        try:
+            measure(arguments, Path(folder), report)
+        finally:  # what there is, if it was interrupted
+            report.finish(arguments.json, arguments.svg)
+
+
+def parsed() -> argparse.Namespace:
+    """Return the options."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=5, metavar="N")
-    parser.add_argument("--seconds", type=float, default=2.0, metavar="S", help="of each load")
-    parser.add_argument("--json", type=Path, default=None, metavar="FILE", help="write it there")
-    arguments = parser.parse_args()
-    report = {
-        "python": platform.python_version(),
-        "processors": os.cpu_count(),
-        "start": start_times(),
-        "load": loads(arguments.rounds, arguments.seconds),
-    }
-    table(report)
-    text = json.dumps(report, indent=2)
-    if arguments.json:
-        arguments.json.write_text(text + "\n")
-    else:
-        print(f"\n{text}")
+    add = parser.add_argument
+    add("--rows", type=words(ROWS), default=list(ROWS), help=f"of {','.join(ROWS)}; all")
+    sizes = ",".join(SIZES)
+    add("--entries", type=words(tuple(SIZES)), default=list(SIZES), help=f"of {sizes}; all")
+    add("--rounds", type=int, default=5, metavar="N", help="of each rotation (%(default)s)")
+    add("--seconds", type=float, default=1.2, metavar="S", help="of each load (%(default)s)")
+    add("--data", type=Path, default=default_folder(), metavar="DIR", help="directories, kept")
+    add("--tree", type=Path, default=processes.ROOT, metavar="DIR", help="measure this checkout")
+    add("--json", type=Path, metavar="FILE", help="write all figures there")
+    add("--svg", type=Path, metavar="DIR", help="write plots there")
+    return parser.parse_args()
 
 
-# Start-up
+def words(known: tuple[str, ...]) -> Callable[[str], list[str]]:
+    """Return a reader of words with commas between."""
+
+    def read(text: str) -> list[str]:
+        chosen = text.split(",")
+        if unknown := [word for word in chosen if word not in known]:
+            raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(known)}")
+        return [word for word in known if word in chosen]
+
+    return read
 
 
-def start_times() -> dict[str, dict[str, float]]:
-    """Return the median and the slowest of each start, in seconds."""
-    phone = str(BINARIES / "phone")
-    with ours() as server:
-        lookup = [phone, "--server", f"127.0.0.1:{server.port}", "ada"]
-        measured = {
-            "python -c pass": repeated(lambda: run([sys.executable, "-c", "pass"])),
-            "phone --help": repeated(lambda: run([phone, "--help"])),
-            "phone ada": repeated(lambda: run(lookup)),
+def measure(arguments: argparse.Namespace, folder: Path, report: "Report") -> None:
+    """Measure, from the smallest directory to the largest."""
+    if "start" in arguments.rows:
+        report.start = start.measure(folder)
+        report.say(start.start_table(report.start))
+    for size in arguments.entries:
+        (here := folder / size).mkdir()
+        try:
+            data = Data(arguments.data, size)
+            report.entries[size] = len(data.people)
+        except NotHereError as error:
+            report.say(f"{size}: {error}")
+            continue
+        if "network" in arguments.rows and size in IN_NETWORK:
+            small = Data(arguments.data, "1k") if size != "1k" else None
+            rows, told = network.measure(data, small, here, arguments.rounds, arguments.seconds)
+            report.add(rows)
+            report.network[size], report.notes[size] = told
+            report.say(f"{size}\n{network.subjects_table(report.network[size])}")
+        if "lookups" in arguments.rows:
+            try:
+                rows, report.lookups[size] = service.measure(data, here)
+                report.add(rows)
+                report.say(service.lookups_table({size: report.lookups[size]}))
+            except NotHereError as error:
+                report.say(f"{size}: {error}")
+        if "snapshot" in arguments.rows:
+            report.add(snapshot.measure(data, here, Generator(here)))
+
+
+class Report:
+    """What was found."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.rows: list[Row] = []
+        self.entries: dict[str, int] = {}
+        self.start: dict[str, dict[str, float]] = {}
+        self.network: dict[str, Figures] = {}  # by size, group and subject
+        self.lookups: Figures = {}
+        self.notes: dict[str, dict[str, str]] = {}
+
+    def say(self, text: str) -> None:
+        """Print a part, when it is there."""
+        print(f"{text}\n", flush=True)
+
+    def add(self, rows: list[Row]) -> None:
+        """Add rows of the table of bars."""
+        self.rows += rows
+        if rows:
+            self.say(rows_table(rows))
+
+    def finish(self, target: Path | None, plots: Path | None) -> None:
+        """Print the whole table, and write files."""
+        for size, notes in self.notes.items():
+            for name, note in notes.items():
+                self.say(f"{size}, {name}: {note}")
+        if self.rows:
+            self.say(rows_table(self.rows))
+        if target:
+            target.write_text(json.dumps(self.record(), indent=2) + "\n")
+        if plots:
+            plots.mkdir(parents=True, exist_ok=True)
+            for name, content in self.plots():
+                (plots / f"{name}.svg").write_text(content, "utf-8")
+
+    def record(self) -> dict[str, object]:
+        """Return all figures for JSON."""
+        return {
+            "machine": {
+                "processors": os.cpu_count(),
+                "system": platform.platform(),
+                "server's core": CORES.server,
+                "load's core": CORES.load,
+            },
+            "versions": peers.versions(),
+            "entries": self.entries,
+            "rows": [row.record() for row in self.rows],
+            "start": self.start,
+            "network": self.network,
+            "lookups": self.lookups,
+            "notes": self.notes,
         }
-    measured["serve examples/lab"] = repeated(serve_once)
-    return {
-        what: {"median": statistics.median(times), "slowest": max(times)}
-        for what, times in measured.items()
-    }
 
+    def plots(self) -> Iterator[tuple[str, str]]:
+        """Yield the plots: rate and p99 against entries."""
+        if self.lookups:
+            rates, times = self.series(self.lookups, "rate"), self.series(self.lookups, "p99")
+            yield "lookups-rate", plot.chart("Lookups, no network", "per CPU second", rates)
+            yield "lookups-p99", plot.chart("Lookups, no network: p99", "milliseconds", times)
+        for group in network.LOADS:
+            found = {size: groups[group] for size, groups in self.network.items()}
+            if found:
+                rates = self.series(found, "per_cpu_second")
+                yield f"{group}-rate", plot.chart(group, "requests per CPU second", rates)
+                times = self.series(found, "p99")
+                yield f"{group}-p99", plot.chart(f"{group}: p99", "microseconds", times)
 
-def repeated(action: Callable[[], object]) -> list[float]:
-    """Return how long each of several runs took; one more before them warms the disk."""
-    action()
-    times = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        action()
-        times.append(time.perf_counter() - start)
-    return times
-
-
-def run(command: list[str]) -> None:
-    """Run a command that must succeed."""
-    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
-
-
-def serve_once() -> None:
-    """Start a server, wait until it answers, and have it killed."""
-    with ours() as server:
-        ask(server.port, REQUESTS["id"] + b"\r\n")
-
-
-# Load
-
-
-class Running:
-    """A server process and its port."""
-
-    def __init__(self, process: "subprocess.Popen[bytes]", port: int) -> None:
-        """Hold both."""
-        self.pid, self.port = process.pid, port
-
-    def processor_time(self) -> float:
-        """Return the CPU seconds that it has used, its own and the kernel's for it."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-@contextlib.contextmanager
-def started(
-    command: list[str], port: Callable[[bytes], int | None], **pipe: int
-) -> Iterator[Running]:
-    """Run a server until it says its port; kill it in the end."""
-    process = subprocess.Popen(command, **pipe)
-    try:
-        stream = process.stdout or process.stderr
-        assert stream is not None
-        found = next((number for line in stream if (number := port(line)) is not None), None)
-        assert found is not None, f"it did not start: {command}"
-        yield Running(process, found)
-    finally:
-        process.kill()
-        process.wait()
-
-
-def ours() -> contextlib.AbstractContextManager[Running]:
-    """Run `phonebook serve` over the lab."""
-
-    def port(line: bytes) -> int | None:
-        ready = b": ready: " in line
-        return int(line.split(b" on ")[1].split()[0].rpartition(b":")[2]) if ready else None
-
-    command = [str(BINARIES / "phonebook"), "serve", "--host", "127.0.0.1", "--port", "0", str(LAB)]
-    return started(command, port, stderr=subprocess.PIPE)
-
-
-def bare(
-    over_udp: bytes, over_tcp: bytes, folder: Path
-) -> contextlib.AbstractContextManager[Running]:
-    """Run the bare server with these replies."""
-    (folder / "udp").write_bytes(over_udp)
-    (folder / "tcp").write_bytes(over_tcp)
-    command = [sys.executable, str(HERE / "bare.py"), str(folder / "udp"), str(folder / "tcp")]
-    return started(command, int, stdout=subprocess.PIPE)
-
-
-def ask(port: int, request: bytes) -> bytes:
-    """Return one reply over TCP."""
-    import socket
-
-    with socket.create_connection(("127.0.0.1", port)) as connection:
-        connection.sendall(request)
-        connection.shutdown(socket.SHUT_WR)
-        return b"".join(iter(lambda: connection.recv(65_536), b""))
-
-
-def loads(rounds: int, seconds: float) -> dict[str, dict[str, float]]:
-    """Return requests per CPU second, ours and bare in turn; medians over the rounds."""
-    report = {}
-    for name, line in REQUESTS.items():
-        padded, plain = line.ljust(1_198) + b"\r\n", line + b"\r\n"
-        with contextlib.ExitStack() as stack:
-            server = stack.enter_context(ours())
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            reply = ask(server.port, plain)
-            assert reply.startswith(b"250 ") and len(reply) <= len(padded)
-            other = stack.enter_context(bare(reply, reply, folder))
-            for kind in ("udp", "tcp", "pipelined"):
-                request = padded if kind == "udp" else plain
-                rates: list[tuple[float, float]] = []
-                walls = []
-                for _ in range(rounds):
-                    own, wall = rate(server, kind, request, seconds)
-                    rates.append((own, rate(other, kind, request, seconds)[0]))
-                    walls.append(wall)
-                report[f"{kind}, {name}"] = {
-                    "reply octets": len(reply),
-                    "ours per CPU second": statistics.median(own for own, _ in rates),
-                    "bare per CPU second": statistics.median(bare for _, bare in rates),
-                    "ours / bare": statistics.median(own / bare for own, bare in rates),
-                    "ours per second": statistics.median(walls),
-                }
-    return report
-
-
-def rate(server: Running, kind: str, request: bytes, seconds: float) -> tuple[float, float]:
-    """Return requests per CPU second of the server, and per second of the clock."""
-    command = [sys.executable, str(HERE / "load.py"), kind, str(server.port), str(seconds)]
-    before = server.processor_time()
-    done = subprocess.run(command, input=request, stdout=subprocess.PIPE, check=True)
-    counted = json.loads(done.stdout)
-    used = server.processor_time() - before
-    return counted["replies"] / used, counted["replies"] / counted["seconds"]
-
-
-def table(report: dict[str, object]) -> None:
-    """Print what a person reads."""
-    start, load = report["start"], report["load"]
-    assert isinstance(start, dict) and isinstance(load, dict)
-    print(f"Python {report['python']}, {report['processors']} processors\n")
-    print(f"{'start':22}{'median':>10}{'slowest':>10}")
-    for what, times in start.items():
-        print(f"{what:22}{times['median']:>8.3f} s{times['slowest']:>8.3f} s")
-    print(f"\n{'requests per CPU second':24}{'ours':>10}{'bare':>10}{'ratio':>8}{'per second':>12}")
-    for what, numbers in load.items():
-        _, own, other, ratio, wall = numbers.values()
-        print(f"{what:24}{own:>10,.0f}{other:>10,.0f}{ratio:>8.2f}{wall:>12,.0f}")
+    def series(self, figures: Figures, what: str) -> plot.Series:
+        """Return a figure of each subject against the number of entries."""
+        lines: dict[str, list[tuple[float, float]]] = {}
+        for size, subjects in figures.items():
+            for name, found in subjects.items():
+                lines.setdefault(name, []).append((self.entries[size], found[what]))
+        return lines
 
 
 if __name__ == "__main__":

@@ -17,25 +17,34 @@ class Mutant:
     """Whether it is at all addresses of its host, not at 127.0.0.1 alone."""
 
 
-# what every patch may use; modules in capitals, wrappers around what the service answers
+# What every patch may use; modules in capitals, wrappers around what the service answers. The
+# shortcuts for the plainest requests are left out, so that one place decides each rule.
 PRELUDE = """
-import random, re, unicodedata
+import contextlib, random, re, socket, struct, time, unicodedata
 from dataclasses import replace
-import phonebook.directory.index as INDEX
 import phonebook.directory.numbers as NUMBERS
 import phonebook.directory.project as PROJECT
-import phonebook.directory.query as QUERY
 import phonebook.directory.text as TEXT
+import phonebook.search.build as BUILD
+import phonebook.search.match as INDEX
+import phonebook.search.near as NEAR
+import phonebook.search.query as QUERY
 import phonebook.service.answer as ANSWER
 import phonebook.service.snapshot as SNAPSHOT
+import phonebook.store as STORE
 import phonebook.wire.framing as FRAMING
 import phonebook.wire.request as REQUEST
 from phonebook.wire import Code, RequestError, Request, render
 
+ANSWER._plain = lambda line, snapshot: None
+QUERY.Term.is_word = property(lambda self: False)
+STORE.is_small = lambda files: True  # nothing is compiled in another process, or kept
+
 old_answer, old_datagram = ANSWER.answer, ANSWER.answer_datagram
 old_parse, old_query, old_render = ANSWER.parse_request, ANSWER.parse_query, ANSWER.render
 old_lookup, old_match, old_fold = ANSWER._lookup, INDEX.Index.match, TEXT._separated
-old_lines = INDEX._read_lines
+old_project, old_build = SNAPSHOT.project, SNAPSHOT.build
+old_entry_words, old_lines = BUILD._Words.add_entry, INDEX._lines
 
 def change(octets):
     "Put what a function makes of a reply in its place, over both transports."
@@ -47,25 +56,26 @@ def change(octets):
         return reply and octets(reply)
     ANSWER.answer, ANSWER.answer_datagram = answer, datagram
 
-def conversation():
-    from phonebook.server.tcp import Conversation
-    return Conversation
+def change_terms(changed):
+    "Put what a function makes of each term in its place; None leaves it out."
+    ANSWER.parse_query = lambda text: tuple(filter(None, map(changed, old_query(text))))
 
-def near(entries, answers):
-    "Announce near, and give so many entries with 251 in place of what `answers` tells."
-    rendered = ANSWER._Outcome.render
-    def render_near(self, tag, at, count=None):
-        if self.code is Code.NEAR:
-            parameters = f"matched={len(self.entries)} left=0 at={at}"
-            return old_render(Code.NEAR, tag, parameters, self.entries)
-        return rendered(self, tag, at, count)
-    def lookup(request, snapshot):
-        found = old_lookup(request, snapshot)
-        if found.code is answers:
-            return replace(found, code=Code.NEAR, entries=snapshot.rendered[:entries])
-        return found
-    ANSWER._Outcome.render, ANSWER._lookup = render_near, lookup
-    change(lambda reply: reply.replace(b"transport:", b"capability: near\\r\\ntransport:", 1))
+def connection():
+    import phonebook.server.tcp as TCP
+    return TCP.Connection
+
+class Whole:
+    "The directory with all that is unlisted, indexed beside what is listed."
+    def __init__(self):
+        SNAPSHOT.project = self.project
+    def project(self, directory):
+        every = SNAPSHOT.exact(directory)
+        named = BUILD.in_order(every)
+        self.entries = [entry for _, entry in named]
+        tables = old_build(every, named)
+        self.index = INDEX.Index(tables, directory.header, self.entries.__getitem__)
+        self.near = NEAR.Nearest(self.index, tables)
+        return old_project(directory)
 """
 
 # No mutant: C-4 (no case can make a server busy), X-2 (what a server asks others shows at those),
@@ -222,9 +232,8 @@ ANSWER.answer = answer
 """),
     Mutant("fields-reversed", "R-8", """
 make = SNAPSHOT.render_entry
-def reverse(entry, fields=None):
-    return make(replace(entry, fields=entry.fields[:1] + entry.fields[:0:-1]), fields)
-SNAPSHOT.render_entry = ANSWER.render_entry = reverse
+SNAPSHOT.render_entry = lambda entry: make(
+    replace(entry, fields=entry.fields[:1] + entry.fields[:0:-1]))
 """),
     Mutant("left-before-matched", "R-9", """
 change(lambda reply: re.sub(rb"(matched=\\d+) (left=\\d+)", rb"\\2 \\1", reply, count=1))
@@ -243,11 +252,11 @@ ANSWER.answer = answer
 """),
     # TCP
     Mutant("greeting", "T-1", """
-made = conversation().connectionMade
-def greet(self):
-    made(self)
-    self.transport.write(b"210 Welcome\\r\\n.\\r\\n")
-conversation().connectionMade = greet
+made = connection().__init__
+def greet(self, accepted, *more):
+    made(self, accepted, *more)
+    accepted.send(b"210 Welcome\\r\\n.\\r\\n")
+connection().__init__ = greet
 """),
     Mutant("unknown-verb-keeps-open", "T-2", "ANSWER.CLOSING = frozenset({500, 502})"),
     Mutant("one-shot", "T-3", """
@@ -264,40 +273,49 @@ def feed(self, octets):
 FRAMING.LineReader.feed = feed
 """),
     Mutant("no-half-close", "T-5", """
-conversation().readConnectionLost = lambda self: self.transport.abortConnection()
+go_on = connection()._go_on
+def hasty(self):
+    "Answer nothing once the peer has ended."
+    time.sleep(0.02)
+    with contextlib.suppress(BlockingIOError):
+        if not self._socket.recv(1, socket.MSG_PEEK):
+            return self.close()
+    go_on(self)
+connection()._go_on = hasty
 """),
-    Mutant("reset", "T-6", "conversation()._close = lambda self: self.transport.abortConnection()"),
-    Mutant("closes-at-once", "T-6", """
-conversation()._close = lambda self: (
-    self.transport.unregisterProducer(), self.transport.loseConnection())
+    Mutant("reset", "T-6", """
+send = connection()._send
+def eaten(self, octets):
+    "Lose the last reply, as a reset may."
+    return self.close() if self._ending else send(self, octets)
+connection()._send = eaten
 """),
+    Mutant("closes-at-once", "T-6", "connection()._shut = connection().close"),
     Mutant("no-pipeline", "T-7", """
 feed = FRAMING.LineReader.feed
 FRAMING.LineReader.feed = lambda self, octets: feed(self, octets)[:1]
 """),
-    Mutant("never-idle", "T-8", "conversation().watch = lambda self: None", "times"),
+    Mutant("never-idle", "T-8", "connection().watch = lambda self, now: None", "times"),
     Mutant("idle-till-the-end", "T-8", """
-watch = conversation().watch
-def patient(self):
-    self._active = self._clock.seconds()
-    watch(self)
-conversation().watch = patient
+watch = connection().watch
+def patient(self, now):
+    self._moved = True
+    watch(self, now)
+connection().watch = patient
 """, "times"),
     Mutant("slow-lines", "T-9", """
-watch = conversation().watch
-def patient(self):
-    self._line_began = None
-    if self._reader.pending:
-        self._active = self._clock.seconds()
-    watch(self)
-conversation().watch = patient
+watch = connection().watch
+def patient(self, now):
+    self._moved = self._moved or self._reader.pending
+    watch(self, now)
+connection().watch = patient
 """, "times"),
     Mutant("for-ever", "T-10", """
-watch = conversation().watch
-def patient(self):
-    self._opened = self._clock.seconds()
-    watch(self)
-conversation().watch = patient
+watch = connection().watch
+def patient(self, now):
+    self._opened = now
+    watch(self, now)
+connection().watch = patient
 """, "times"),
     Mutant("whole-segments", "T-11", """
 FRAMING.LineReader.feed = lambda self, octets: [
@@ -345,21 +363,20 @@ CODES.FORBIDDEN_SOURCE_PORTS = frozenset()
     Mutant("hears-broadcasts", "U-8", """
 import phonebook.server.udp as UDP
 source = UDP._reply_source
-UDP._reply_source = lambda ancillary: source([
-    (level, kind, value[:8] + value[4:8]) for level, kind, value in ancillary])
+UDP._reply_source = lambda level, kind, told: source(level, kind, told[:8] + told[4:8])
 """, everywhere=True),
     Mutant("source-by-routing", "U-9", """
 import phonebook.server.udp as UDP
 source = UDP._reply_source
-UDP._reply_source = lambda ancillary: source(ancillary) and (*source(ancillary)[:2], bytes(12))
+UDP._reply_source = lambda level, kind, told: (
+    source(level, kind, told) and [(level, kind, bytes(12))])
 """, everywhere=True),
     Mutant("another-port", "U-9", """
-import socket
 import phonebook.server.udp as UDP
 class Turned(socket.socket):
-    def sendmsg(self, parts, ancillary, flags, peer):
+    def sendto(self, octets, peer):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
-            other.sendto(b"".join(parts), peer)
+            other.sendto(octets, peer)
 made = UDP.DatagramPort.__init__
 UDP.DatagramPort.__init__ = lambda self, bound, state: made(
     self, Turned(fileno=bound.detach()), state)
@@ -398,34 +415,29 @@ ANSWER.answer_datagram = datagram
     # what is hidden
     Mutant("unlisted-shown", "F-2", "SNAPSHOT.project = SNAPSHOT.exact"),
     Mutant("unlisted-counted", "F-2", """
-made = SNAPSHOT.Snapshot.__init__
-def make(self, directory, terms):
-    made(self, directory, terms)
-    self.whole = INDEX.Index(SNAPSHOT.exact(directory))
-SNAPSHOT.Snapshot.__init__ = make
+whole = Whole()
 def lookup(request, snapshot):
     found = old_lookup(request, snapshot)
     if found.code is Code.FOUND:
-        count = len(snapshot.whole.match(old_query(request.argument)))
-        return replace(found, matched=count)
+        return replace(found, matched=len(whole.index.match(old_query(request.argument))))
     return found
 ANSWER._lookup = lookup
 """),
     Mutant("unlisted-field-matched", "F-3", """
-hidden = SNAPSHOT.project
 def project(directory):
-    listed = {each.id for each in hidden(directory).entries}
-    whole = SNAPSHOT.exact(directory)
-    return replace(whole, entries=tuple(each for each in whole.entries if each.id in listed))
-SNAPSHOT.project = project
+    whole.update((each.id, each) for each in SNAPSHOT.exact(directory).entries)
+    return old_project(directory)
+whole, SNAPSHOT.project = {}, project
+SNAPSHOT.build = lambda directory, named: old_build(
+    directory, [(name, whole[entry.id]) for name, entry in named])
 """),
     Mutant("link-to-unlisted", "F-4", "PROJECT.LINKS = {}"),
     Mutant("entry-begun", "F-5", """
 def entry(request, snapshot):
-    for name in sorted(snapshot.exact):
-        if name.startswith(request.argument):
-            return old_entry(replace(request, argument=name), snapshot)
-    return old_entry(request, snapshot)
+    names = sorted(SNAPSHOT.read_rendered(shelf.get(number)).id
+        for shelf in (snapshot.listed, snapshot.apart) for number in range(len(shelf.offsets) - 1))
+    begun = (each for each in names if each.startswith(request.argument))
+    return old_entry(replace(request, argument=next(begun, request.argument)), snapshot)
 old_entry, ANSWER._entry = ANSWER._entry, entry
 """),
     Mutant("hides-itself-alone", "F-6", """
@@ -434,9 +446,19 @@ Entry.hides = lambda self, name: name in self.unlisted_fields
 """),
     Mutant("at-tells-of-unlisted", "P-1", """
 def lookup(request, snapshot):
+    if request.argument in ("smuggler", "hidden person"):
+        return ANSWER._Outcome(Code.BUSY)
+    return old_lookup(request, snapshot)
+ANSWER._lookup = lookup
+"""),
+    Mutant("unlisted-are-near", "P-1", """
+whole = Whole()
+def lookup(request, snapshot):
     found = old_lookup(request, snapshot)
-    if found.code is Code.NOTHING and request.argument in ("smuggler", "hidden person"):
-        return replace(found, code=Code.BUSY)
+    if found.code in (Code.NOTHING, Code.NEAR):
+        near = whole.near.match(old_query(request.argument))
+        entries = [SNAPSHOT.render_entry(whole.entries[each]) for each in near]
+        return ANSWER._Outcome(Code.NEAR, entries) if near else found
     return found
 ANSWER._lookup = lookup
 """),
@@ -448,7 +470,7 @@ TEXT._separated = lambda text: "".join(
 """),
     Mutant("no-umlauts", "M-3", "TEXT._EXPANDABLE = re.compile('(?!)')"),
     Mutant("no-compounds", "M-3", """
-INDEX.spellings = lambda text: [(each,) for each in TEXT.words(text)]
+BUILD.spellings = INDEX.spellings = lambda text: [(each,) for each in TEXT.words(text)]
 """),
     Mutant("words-cut", "M-4", """
 TEXT._separated = lambda text: "".join(
@@ -456,21 +478,23 @@ TEXT._separated = lambda text: "".join(
 """),
     Mutant("any-term", "M-5", """
 def match(self, terms):
-    found = {each for term in terms for each in old_match(self, [term])}
+    found = {each for term in terms if not term.excluded for each in old_match(self, [term])}
     return sorted(found)
 INDEX.Index.match = match
 """),
     Mutant("no-beginnings", "M-6", """
-ANSWER.parse_query = lambda text: tuple(replace(each, whole=True) for each in old_query(text))
+change_terms(lambda term: term._replace(whole=True))
 """),
     Mutant("phrase-begun", "M-7", """
-ANSWER.parse_query = lambda text: tuple(replace(each, whole=False) for each in old_query(text))
+change_terms(lambda term: term._replace(whole=False))
 """),
     Mutant("kind-tried", "M-8", """
-INDEX._read_lines = lambda name, entry: (
-    *old_lines(name, entry), INDEX._line("kind", entry.kind, 3))
+def add_entry(self, position, name, entry):
+    old_entry_words(self, position, name, entry)
+    self._add("kind", [entry.kind], set(), position)
+BUILD._Words.add_entry = add_entry
 """),
-    Mutant("subtypes-apart", "M-9", "INDEX._is_named = lambda asked, field: asked in ('', field)"),
+    Mutant("subtypes-apart", "M-9", "INDEX.is_named = lambda asked, field: asked in ('', field)"),
     Mutant("no-word-is-nothing", "M-10", """
 def lookup(request, snapshot):
     found = old_lookup(request, snapshot)
@@ -478,32 +502,51 @@ def lookup(request, snapshot):
 ANSWER._lookup = lookup
 """),
     Mutant("many-words", "M-11", "QUERY.MAX_WORDS = 99"),
-    Mutant("minus-accepted", "M-12", """
-ANSWER.parse_query = lambda text: old_query(re.sub(r"(^| )-(?=\\w)", r"\\1", text))
+    Mutant("quote-closed", "M-12", """
+ANSWER.parse_query = lambda text: old_query(text + '"' * (text.count('"') % 2))
+"""),
+    Mutant("field-without-value", "M-12", """
+ANSWER.parse_query = lambda text: old_query(re.sub(r'\\w+:(?=$| |"")', "", text))
 """),
     Mutant("reserved-accepted", "M-12", "QUERY._RESERVED = frozenset()"),
     Mutant("never-too-broad", "M-13", "INDEX.MAX_MATCHES = 10 ** 9"),
     Mutant("wildcard", "M-14", """
 known = set()
-spell = INDEX.spellings
+spell = BUILD.spellings
 def spellings(text):
     found = spell(text)
     known.update(each for word in found for each in word)
     return found
-INDEX.spellings = spellings
+BUILD.spellings = spellings
 def word(found):
     pattern = re.escape(found[0]).replace(r"\\*", ".*").replace(r"\\?", ".")
     return next((each for each in known if re.fullmatch(pattern, each)), found[0])
 ANSWER.parse_query = lambda text: old_query(re.sub(r"\\S*[*?]\\S*", word, text))
 """),
-    Mutant("near-unannounced", "M-15", """
-near(1, Code.NOTHING)
-ANSWER.answer, ANSWER.answer_datagram = old_answer, old_datagram  # HELP is silent of it
+    Mutant("near-unannounced", "M-15", "SNAPSHOT.CAPABILITIES = ()"),
+    Mutant("near-goes-first", "M-15", """
+def lookup(request, snapshot):
+    found = old_lookup(request, snapshot)
+    return replace(found, code=Code.NEAR) if found.code is Code.FOUND else found
+ANSWER._lookup = lookup
 """),
-    Mutant("near-goes-first", "M-15", "near(3, Code.FOUND)"),
-    Mutant("many-are-near", "M-15", "near(6, Code.NOTHING)"),
+    Mutant("many-are-near", "M-15", "NEAR.MAX_NEAR = 6"),
+    Mutant("near-have-more", "M-15", """
+change(lambda reply: re.sub(rb"^251 (.*?)left=0", rb"251 \\1left=1", reply))
+"""),
+    Mutant("a-thousand-refused", "M-16", "INDEX.MAX_MATCHES = 999"),
+    Mutant("exclusion-ignored", "M-17", """
+change_terms(lambda term: None if term.excluded else term)
+"""),
+    Mutant("exclusion-wanted", "M-17", "change_terms(lambda term: term._replace(excluded=False))"),
+    Mutant("phrases-not-excluded", "M-17", """
+change_terms(lambda term: None if term.excluded and term.whole else term)
+"""),
+    Mutant("fields-not-excluded", "M-17", """
+change_terms(lambda term: None if term.excluded and term.field else term)
+"""),
     # numbers
-    Mutant("numbers-as-text", "N-1", "INDEX.Index._match_number = lambda self, term, number: {}"),
+    Mutant("numbers-as-text", "N-1", "INDEX.Index.numbers = lambda self, number, field: {}"),
     Mutant("extension-alone", "N-1", """
 keys = NUMBERS.Dialling.entry_keys
 NUMBERS.Dialling.entry_keys = lambda self, number: frozenset(
@@ -514,37 +557,45 @@ NUMBERS.Dialling.query_keys = lambda self, number: frozenset(
 """),
     Mutant("no-last-digits", "N-2", "INDEX._MIN_ENDING = INDEX._MIN_NUMBER = 99"),
     Mutant("numbers-only-phones", "N-3", """
-words = INDEX.Index._match_words
-INDEX.Index._match_words = lambda self, term: {} if term.number else words(self, term)
+QUERY.Term.on_numbers = property(lambda self: self.number is not None)
 """),
     Mutant("phones-are-words", "N-4", """
-INDEX._read_lines = lambda name, entry: (*old_lines(name, entry), *(
-    INDEX._line(field, value, 3) for field, values in entry.fields
-    if field.startswith("phone") for value in values))
+def phones(entry):
+    return [(field, value) for field, values in entry.fields if field.startswith("phone")
+            for value in values]
+def add_entry(self, position, name, entry):
+    old_entry_words(self, position, name, entry)
+    for field, value in phones(entry):
+        self._add(field, BUILD._words("note", value), set(), position)
+def lines(entry):
+    yield from old_lines(entry)
+    for field, value in phones(entry):
+        yield from INDEX._line(field, BUILD.spellings(value))
+BUILD._Words.add_entry, INDEX._lines = add_entry, lines
 """),
     Mutant("codes-are-digits", "N-5", """
 read = NUMBERS.read_number
-INDEX.read_number = QUERY.read_number = lambda text: read(re.sub("[*#]", "", text))
+BUILD.read_number = INDEX.read_number = QUERY.read_number = lambda text: read(
+    re.sub("[*#]", "", text))
 """),
     # order
     Mutant("order-by-id", "O-1", """
 INDEX.Index.match = lambda self, terms: sorted(
-    old_match(self, terms), key=lambda each: self.entries[each].id)
+    old_match(self, terms), key=lambda each: self._entry(each).id)
 """),
     Mutant("kinds-in-another-order", "O-1", """
-INDEX._KINDS = ("person", "place", "group", "service")
+BUILD.KINDS = ("person", "place", "group", "service")
 """),
     Mutant("no-rank", "O-1", """
 INDEX.Index.match = lambda self, terms: sorted(old_match(self, terms))
 """),
     Mutant("sorted-by-name", "O-2", """
-name = INDEX.read_name
-INDEX.read_name = lambda entry: replace(name(entry), sort_name=TEXT.fold(entry.name))
+name = BUILD.read_name
+BUILD.read_name = lambda entry: replace(name(entry), sort_name=TEXT.fold(entry.name))
 """),
     # referral and HELP
     Mutant("no-referral", "X-1", """
-from phonebook.service.answer import _Outcome
-ANSWER._nothing = lambda snapshot: _Outcome(Code.NOTHING)
+ANSWER._nothing = lambda snapshot: ANSWER._Outcome(Code.NOTHING)
 """, "referral"),
     Mutant("referral-limited", "X-1", """
 nothing = ANSWER._nothing
@@ -568,48 +619,55 @@ ANSWER.answer_datagram = datagram
 """),
     # TLS
     Mutant("tls-untold", "L-1", """
-from phonebook.server import factory
-factory._TLS_HANDSHAKE = -1
+import phonebook.server.tcp as TCP
+TCP._TLS_HANDSHAKE = -1
 """, tls=True),
     Mutant("tls-by-two-octets", "L-1", """
-from phonebook.server import factory
-received = factory.FirstOctet.dataReceived
-def receive(self, octets):
-    factory._TLS_HANDSHAKE = 0x16 if octets[1:2] == b"\\x03" else -1
-    received(self, octets)
-factory.FirstOctet.dataReceived = receive
+import phonebook.server.tcp as TCP
+opened = TCP.Connection._open
+def open_(self, octets):
+    TCP._TLS_HANDSHAKE = 0x16 if octets[1:2] == b"\\x03" else -1
+    return opened(self, octets)
+TCP.Connection._open = open_
 """, tls=True),
     Mutant("tls-answered", "L-2", """
-from phonebook.server import factory
-factory._TLS_HANDSHAKE = -1
+import phonebook.server.tcp as TCP
+TCP._TLS_HANDSHAKE = -1
 """),
     Mutant("any-alpn", "L-3", """
-conversation().handshakeCompleted = lambda self: setattr(self, "_handshaken", True)
+import ssl
+ssl.SSLObject.selected_alpn_protocol = lambda self: "phonebook/1"
 """, tls=True),
     Mutant("other-alpn", "L-3", """
-import phonebook.server.main as MAIN
-MAIN.ALPN = b"pb/1"
+import phonebook.server.tls as TLS
+TLS.ALPN = b"pb/1"
 """, tls=True),
     Mutant("old-tls", "L-3", """
-import twisted.internet.ssl as SSL
-class Lax(SSL.CertificateOptions):
-    def __init__(self, raiseMinimumTo, **more):
-        super().__init__(insecurelyLowerMinimumTo=SSL.TLSVersion.TLSv1_0, **more)
-        self._cipherString = "ALL:@SECLEVEL=0"
-SSL.CertificateOptions = Lax
+import phonebook.server.tls as TLS
+made = TLS.tls_context
+def lax(certificate, key):
+    context = made(certificate, key)
+    context.minimum_version = TLS.ssl.TLSVersion.TLSv1
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    return context
+TLS.tls_context = lax
 """, tls=True),
     Mutant("endless-handshake", "L-4", """
 import phonebook.server.tcp as TCP
 TCP.HANDSHAKE_TIME = 3_600.0
 """, tls=True),
     Mutant("tls-stays-open", "L-5", """
-close = conversation()._close
-conversation()._close = lambda self: None if self._tls else close(self)
+import phonebook.server.tls as TLS
+seal, shut = TLS.TlsServer.seal, connection()._shut
+TLS.TlsServer.seal = lambda self, text, last: seal(self, text, False)
+connection()._shut = lambda self: None if self._tls else shut(self)
 """, tls=True),
     Mutant("tls-one-at-a-time", "L-5", """
-received = conversation().dataReceived
-def receive(self, octets):
-    received(self, octets.partition(b"\\n")[0] + b"\\n" if self._tls else octets)
-conversation().dataReceived = receive
+import phonebook.server.tls as TLS
+opened = TLS.TlsServer.open
+def first(self, octets):
+    line, end, _ = opened(self, octets).partition(b"\\n")
+    return line + end
+TLS.TlsServer.open = first
 """, tls=True),
 ]  # fmt: skip

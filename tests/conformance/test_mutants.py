@@ -55,7 +55,12 @@ def tries(mutant: Mutant) -> list[Case]:
     ]
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda each: f"{each.rule}-{each.name}")
+each_mutant = pytest.mark.parametrize(
+    "mutant", MUTANTS, ids=lambda mutant: f"{mutant.rule}-{mutant.name}"
+)
+
+
+@each_mutant
 def test_a_case_of_the_rule_fails(mutant: Mutant) -> None:
     cases = tries(mutant)
     assert cases, f"no case tries {mutant.rule} in the profile {mutant.profile}"
@@ -69,7 +74,7 @@ def test_a_case_of_the_rule_fails(mutant: Mutant) -> None:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda each: f"{each.rule}-{each.name}")
+@each_mutant
 def test_all_cases(mutant: Mutant) -> None:
     """The whole suite finds the rule too, and most of it goes on working."""
     found = results(mutant, [each for each in load_cases() if each.profile == mutant.profile])
@@ -82,4 +87,5 @@ def test_all_cases(mutant: Mutant) -> None:
 
 def test_every_rule_that_a_case_tries_has_a_mutant() -> None:
     assert len({each.name for each in MUTANTS}) == len(MUTANTS)
-    assert {each.rule for each in MUTANTS} == {rule for each in load_cases() for rule in each.tries}
+    tried = {rule for each in load_cases() for rule in each.tries}
+    assert {each.rule for each in MUTANTS} == tried

@@ -18,8 +18,9 @@ from servers import profile, running
 from phonebook.directory.entry import Directory
 from phonebook.directory.load import load
 from phonebook.service.answer import answer, answer_datagram
-from phonebook.service.snapshot import Snapshot, Terms
-from phonebook.wire import Reply, ReplyReader, parse_reply
+from phonebook.service.snapshot import Snapshot, Terms, compile
+from phonebook.wire import Code, Reply, ReplyReader, parse_reply
+from phonebook.wire.codes import MAX_NEAR
 
 TINY = SPEC.parent / "tests/tiny_server.py"
 SEED = 1060
@@ -73,7 +74,7 @@ def substance(reply: Reply) -> tuple[object, ...]:
 def test_same_answers(count: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = profile("core")
     directory = load(path).unwrap()
-    snapshot = Snapshot(directory, Terms())
+    snapshot = Snapshot(compile(directory), Terms())
     as_json = tmp_path_factory.mktemp("core") / "core.json"
     as_json.write_text(json.dumps(yaml.load(path.read_text("utf-8"), Loader=yaml.BaseLoader)))
     asked = list(questions(directory, count))
@@ -93,7 +94,11 @@ def test_same_answers(count: int, tmp_path_factory: pytest.TempPathFactory) -> N
             for line, reply in zip(batch, theirs, strict=True):
                 ours, closes = answer(line.encode(), snapshot)
                 assert not closes, line
-                assert substance(parse_reply(ours)) == substance(reply), line
+                own = parse_reply(ours)
+                if own.code == Code.NEAR:  # the tiny server has no near names
+                    assert reply.code == Code.NOTHING and 1 <= len(own.entries) <= MAX_NEAR, line
+                else:
+                    assert substance(own) == substance(reply), line
                 padded = line.encode().ljust(1_198) + b"\r\n"
                 datagram = answer_datagram(padded, snapshot)
                 assert datagram is not None

@@ -20,7 +20,7 @@ from traffic import Traffic, real
 from phonebook.conformance.cases import load_yaml, profiles
 from phonebook.directory.load import load
 from phonebook.share import share
-from phonebook.wire import MAX_LINE, Reply, parse_reply
+from phonebook.wire import MAX_LINE, Code, Reply, parse_reply
 from phonebook.wire.codes import MIN_DATAGRAM
 
 SEED = 767
@@ -76,6 +76,18 @@ def substance(reply: Reply) -> tuple[object, ...]:
     return reply.code, reply.tag, parameters, reply.entries
 
 
+def alike(datagram: bytes, ours: Reply, theirs: Reply) -> bool:
+    """Tell whether two replies agree, where the tiny server has no near names and tells so."""
+    if datagram.startswith(b"HELP"):  # it has capabilities, ours is longer
+        return (ours.code, ours.tag) == (theirs.code, theirs.tag)
+    if b" -" in datagram and theirs.code == Code.BAD_ARGUMENT:  # it cannot exclude
+        return ours.tag == theirs.tag
+    nothing = theirs.code in (Code.NOTHING, Code.REFERRAL) or theirs.parameters.get("fits") == "0"
+    if nothing and ours.code in (Code.NEAR, Code.TOO_LONG):
+        return ours.tag == theirs.tag
+    return substance(ours) == substance(theirs)
+
+
 def as_one(folder: Path) -> str:
     """Return a directory's tree of YAML as the one JSON file that the tiny server takes."""
     whole: dict[str, object] = {}
@@ -124,8 +136,8 @@ def test_datagrams(serve: Serve, tmp_path: Path, count: int) -> None:
             valid += is_valid
             if reply and expected:
                 answered += 1
-                told = substance(ours.judge(datagram, reply))
-                assert told == substance(parse_reply(expected)), datagram
+                told, other = ours.judge(datagram, reply), parse_reply(expected)
+                assert alike(datagram, told, other), datagram
             if number == min(1_000, count // 2):
                 before = server.memory()
     growth = server.memory() - before

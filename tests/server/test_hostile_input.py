@@ -22,7 +22,7 @@ from traffic import PIECES, Traffic, real
 
 from phonebook.directory.load import load
 from phonebook.service.answer import answer
-from phonebook.service.snapshot import Snapshot, Terms
+from phonebook.service.snapshot import Snapshot, Terms, compile
 from phonebook.share import share
 from phonebook.wire import MAX_LINE, Code, LineReader, render
 from phonebook.wire.codes import CLOSING
@@ -178,7 +178,7 @@ def witness(server: Server, snapshot: Snapshot) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def snapshot() -> Snapshot:
     terms = Terms(("tcp", "udp"), 60.0, 20.0, 600.0)  # as examples/lab has them
-    return Snapshot(load(share("examples/lab")).unwrap(), terms)
+    return Snapshot(compile(load(share("examples/lab")).unwrap()), terms)
 
 
 @pytest.mark.parametrize(

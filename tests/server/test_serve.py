@@ -2,7 +2,9 @@
 
 import contextlib
 import datetime
+import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -18,6 +20,7 @@ import pytest
 from running import WAIT, Server, read_all, write
 
 from phonebook.server import sockets
+from phonebook.server.state import MAX_CONNECTIONS
 from phonebook.wire import parse_reply
 
 Serve = Callable[..., Server]
@@ -96,6 +99,20 @@ def test_broadcast(serve: Serve, lab: Path) -> None:
     assert server.ask_datagram(ADA) is not None
 
 
+def test_broadcast_to_one_address(serve: Serve, lab: Path) -> None:
+    """The system itself keeps it from a socket that is bound to one address."""
+    server = serve(lab, host="127.0.0.1")
+    assert server.ask_datagram(ADA, "127.255.255.255", seconds=0.3) is None
+    assert server.ask_datagram(ADA) is not None
+
+
+@pytest.mark.parametrize("host", ["127.255.255.255", "224.0.0.1", "ff02::1"])
+def test_address_of_many(lab: Path, host: str) -> None:
+    code, said = ending("--host", host, "--port", "0", str(lab))
+    assert (code, said.count("\n")) == (5, 1)
+    assert host in said
+
+
 def test_without_udp(serve: Serve, lab: Path) -> None:
     server = serve(lab, "--no-udp")
     assert server.ready.endswith("(tcp)")
@@ -160,6 +177,68 @@ def test_reply_survives_what_follows(serve: Serve, lab: Path) -> None:
         connection.sendall(b"ENTRY nobody\r\nGET / HTTP/1.1\r\n" + b"x" * 50_000)
         first, second = NOBODY, b"501 PHONEBOOK/1 Unknown verb\r\n.\r\n"
         assert read_all(connection) == first + second
+
+
+def test_linger_counts_from_the_end(serve: Serve, lab: Path) -> None:
+    """What came before our half was shut is no part of the octets of T-6."""
+    server = serve(lab)
+    count = 10_000  # 140,000 octets
+    with server.connect() as connection:
+        sent = b"ENTRY nobody\r\n" * count + b"bad\r\n" + b"x" * 50_000
+        sender = threading.Thread(target=connection.sendall, args=(sent,))
+        sender.start()
+        assert read_all(connection) == NOBODY * count + b"500 PHONEBOOK/1 Malformed\r\n.\r\n"
+        sender.join(WAIT)
+
+
+def lingers(connection: socket.socket, octets: bytes) -> float:
+    """Return for how many seconds a connection, shut by the server, still takes octets."""
+    start = time.monotonic()
+    with contextlib.suppress(ConnectionError):
+        while time.monotonic() < start + WAIT:
+            connection.sendall(octets)
+            time.sleep(0.1)
+    return time.monotonic() - start
+
+
+@pytest.mark.parametrize(
+    ("octets", "least", "most"), [(b"x", 1.9, 4.0), (b"x" * 40_000, 0.0, 1.0)], ids=["time", "size"]
+)
+def test_linger_ends(serve: Serve, lab: Path, octets: bytes, least: float, most: float) -> None:
+    server = serve(lab)
+    with server.connect() as connection:
+        connection.sendall(b"bad\r\n")
+        assert read_all(connection) == b"500 PHONEBOOK/1 Malformed\r\n.\r\n"
+        assert least <= lingers(connection, octets) < most
+
+
+def test_no_room(serve: Serve, lab: Path) -> None:
+    """When the system has no room for another connection, the server waits and goes on."""
+    server = serve(lab)
+    assert server.ask(ADA)  # and the recording of what is sent has its file open
+    before = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (40, before[1]))
+    with contextlib.ExitStack() as stack:
+        for _ in range(50):
+            stack.enter_context(server.connect())
+        server.until(lambda: "no connection can be accepted" in server.said)
+        assert server.ask_datagram(ADA) is not None
+    assert server.ask(b"ENTRY nobody\r\n") == NOBODY
+
+
+def test_full_house(serve: Serve, lab: Path) -> None:
+    """One connection more than there is room for is closed, and the others are answered."""
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < MAX_CONNECTIONS + 100:
+        pytest.skip("the system gives too few files")
+    server = serve(lab)
+    with contextlib.ExitStack() as stack:
+        for _ in range(MAX_CONNECTIONS):
+            last = stack.enter_context(server.connect())
+        with server.connect() as excess:
+            assert closed(excess) == b""
+        last.sendall(b"ENTRY nobody\r\n")
+        assert last.recv(100) == NOBODY
+    assert server.ask(b"ENTRY nobody\r\n") == NOBODY
 
 
 def test_slow_reader_gets_all(serve: Serve, lab: Path) -> None:
@@ -446,7 +525,6 @@ def test_bad_flags(lab: Path, flags: list[str]) -> None:
 def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a file with a key and its certificate for `localhost`, and beside it another key."""
     x509 = pytest.importorskip("cryptography.x509")
-    pytest.importorskip("OpenSSL")
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -495,6 +573,53 @@ def test_tls(serve: Serve, lab: Path, pem: Path, version: ssl.TLSVersion) -> Non
         connection.sendall(b"bad\r\n")
         assert connection.recv(65_536) == b"500 PHONEBOOK/1 Malformed\r\n.\r\n"
         assert connection.recv(65_536) == b""
+
+
+def test_tls_without_goodbye(serve: Serve, lab: Path, pem: Path) -> None:
+    """A peer that leaves our close_notify unanswered is held for the lingering close, no longer."""
+    server = serve(lab, "--tls-cert", str(pem))
+    context = trusting(pem, "phonebook/1")
+    with context.wrap_socket(server.connect(), server_hostname="localhost") as connection:
+        below = tcp_below(connection)
+        connection.sendall(b"bad\r\n")
+        assert connection.recv(65_536) == b"500 PHONEBOOK/1 Malformed\r\n.\r\n"
+        assert connection.recv(65_536) == b""
+        with below:
+            assert 1.9 <= lingers(below, b"x") < 4.0
+
+
+def tcp_below(connection: ssl.SSLSocket) -> socket.socket:
+    """Return the TCP connection below a TLS one."""
+    return socket.socket(fileno=os.dup(connection.fileno()))
+
+
+def test_tls_half_close(serve: Serve, lab: Path, pem: Path) -> None:
+    """All is answered after the peer's close_notify, and after an end without one (T-5, L-5)."""
+    server = serve(lab, "--tls-cert", str(pem))
+    for says_goodbye in (True, False):
+        received, due = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = trusting(pem, "phonebook/1").wrap_bio(received, due, server_hostname="localhost")
+        with server.connect() as connection:
+            ready = False
+            while not ready:
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    tls.do_handshake()
+                    ready = True
+                connection.sendall(due.read())
+                if not ready:
+                    received.write(connection.recv(65_536))
+            tls.write(b"ENTRY nobody\r\n" * 500 + b"ENTRY no end")
+            if says_goodbye:
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    tls.unwrap()
+            connection.sendall(due.read())
+            connection.shutdown(socket.SHUT_WR)
+            received.write(read_all(connection))
+        got = b""
+        with contextlib.suppress(ssl.SSLError):
+            while octets := tls.read(65_536):
+                got += octets
+        assert got == NOBODY * 500
 
 
 @pytest.mark.parametrize("alpn", [(), ("h2", "http/1.1")], ids=["none", "others"])

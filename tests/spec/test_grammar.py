@@ -13,7 +13,7 @@ from traffic import sent
 from phonebook.conformance.cases import Case, load_cases
 from phonebook.directory.load import load
 from phonebook.service.answer import answer, answer_datagram
-from phonebook.service.snapshot import Snapshot, Terms
+from phonebook.service.snapshot import Snapshot, Terms, compile
 from phonebook.wire import (
     Code,
     LineReader,
@@ -34,7 +34,7 @@ RULES = {"LOOKUP": "lookup", "ENTRY": "entry", "HELP": "help"}
 @cache
 def snapshot(profile: str) -> Snapshot:
     path = ROOT / "spec/conformance/profiles" / f"{profile}.yaml"
-    return Snapshot(load(path).unwrap(), Terms())
+    return Snapshot(compile(load(path).unwrap()), Terms())
 
 
 def judge(line: bytes) -> Code | None:

@@ -16,12 +16,13 @@ from phonebook.conformance.cases import (
 )
 from phonebook.conformance.reply import FIELDS
 from phonebook.directory import fields
-from phonebook.directory.index import MAX_MATCHES
 from phonebook.directory.load import load
-from phonebook.directory.query import MAX_WORDS
 from phonebook.directory.values import NAME_OCTETS, VALUE_OCTETS
+from phonebook.search.build import BROAD
+from phonebook.search.match import MAX_MATCHES
+from phonebook.search.query import MAX_WORDS
 from phonebook.service.answer import answer
-from phonebook.service.snapshot import Snapshot, Terms
+from phonebook.service.snapshot import Snapshot, Terms, compile
 from phonebook.wire import Reply, codes, parse_reply, render
 from phonebook.wire.codes import CLOSING, TEXT, VERBS, Code
 
@@ -133,6 +134,7 @@ LIMITS = {
     "entries in a reply": (codes.MAX_ENTRIES,),
     "entries without limit": (codes.DEFAULT_ENTRIES,),
     "matches": (MAX_MATCHES,),
+    "entries that have the rarest word": (BROAD,),
     "nearest entries": (codes.MAX_NEAR,),
     "id": (codes.MAX_ID,),
     "value": (VALUE_OCTETS,),
@@ -213,7 +215,8 @@ def test_fields_of_both_documents_and_of_the_code() -> None:
 
 def test_order_of_lines() -> None:
     names = [*fields.KNOWN, "phone.mobile", "phone.work", "room.day", "x", "x.a", "x-y", "apiary"]
-    ordered = sorted(names, key=fields.order)
+    known = {name: fields.field_called(name) for name in names}
+    ordered = sorted(names, key=lambda name: known[name].order)
     assert ordered.index("phone") + 1 == ordered.index("phone.mobile")
     assert ordered.index("phone.mobile") + 1 == ordered.index("phone.work")
     assert [each for each in ordered if each.partition(".")[0] in fields.KNOWN and "." not in each
@@ -226,7 +229,7 @@ def test_order_of_lines() -> None:
 
 @cache
 def snapshot(name: str) -> Snapshot:
-    return Snapshot(load(ROOT / name).unwrap(), Terms(("tcp", "udp", "tls")))
+    return Snapshot(compile(load(ROOT / name).unwrap()), Terms(("tcp", "udp", "tls")))
 
 
 def directory_of(exchange: Exchange) -> Snapshot:

@@ -31,20 +31,16 @@ def record(kind: str, octets: bytes) -> None:
 
 
 def _tcp(module: Any) -> None:
-    """Tap what the server writes to a connection, plain or TLS: one or more replies."""
-    connect = module.Conversation.makeConnection
+    """Tap what the server gives to a connection, plain or TLS: one or more replies."""
+    answer = module.Connection._answer
 
-    def make_connection(conversation: Any, transport: Any) -> None:
-        write = transport.write
+    def tapped(connection: Any) -> bytes:
+        replies: bytes = answer(connection)
+        if replies:
+            record("replies", replies)
+        return replies
 
-        def tapped(octets: bytes) -> None:
-            record("replies", octets)
-            write(octets)
-
-        transport.write = tapped
-        connect(conversation, transport)
-
-    module.Conversation.makeConnection = make_connection
+    module.Connection._answer = tapped
 
 
 def _udp(module: Any) -> None:

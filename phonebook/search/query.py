@@ -5,7 +5,7 @@ read here and matched in `index`; nothing here knows an entry.
 """
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from phonebook.directory.numbers import Number, digits_of, read_number
 from phonebook.directory.text import fold
@@ -13,6 +13,7 @@ from phonebook.directory.text import fold
 MAX_WORDS = 16
 
 _FIELD = re.compile(r"([A-Za-z][A-Za-z0-9-]{0,31}(?:\.[A-Za-z0-9-]{1,30})?):")
+_MARKS = re.compile("(?i:ext|x)+")
 _RESERVED = frozenset({"sip", "mailto"})
 
 
@@ -28,8 +29,7 @@ class TooManyWordsError(QueryError):
     """The query has more than 16 words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(NamedTuple):
     """One part of a query."""
 
     words: tuple[str, ...]
@@ -38,6 +38,19 @@ class Term:
     field: str = ""
     """The field that it is tried on, in lower case; empty: all."""
     number: Number | None = None
+    excluded: bool = False
+    """What must not be matched."""
+
+    @property
+    def is_word(self) -> bool:
+        """Whether it is the plainest of terms: one word, or its beginning, in any field."""
+        return (
+            len(self.words) == 1
+            and not self.field
+            and not self.whole
+            and self.number is None
+            and not self.excluded
+        )
 
     @property
     def on_numbers(self) -> bool:
@@ -52,28 +65,30 @@ def parse_query(text: str) -> tuple[Term, ...]:
     """
     terms: list[Term] = []
     run: list[str] = []  # plain words next to one another that are written as a number
-    for field, value, phrase in _tokens(text):
-        if not field and not phrase and _is_number_word(value):
+    for excluded, field, value, phrase in _tokens(text):
+        if not excluded and not field and not phrase and _is_number_word(value):
             run.append(value)
             continue
         terms += _end_run(run)
         run = []
+        number = None
         if field in ("phone", "tel") or field.startswith("phone."):
             field = "phone" if field == "tel" else field
-            terms.append(Term(_words(value), phrase, field, read_number(value)))
-        else:
-            terms.append(Term(_words(value), phrase, field))
+            number = read_number(value)
+        elif excluded and not field and not phrase and _is_number_word(value):
+            number = read_number(value)
+        terms.append(Term(_words(value), phrase, field, number, excluded))
     terms += _end_run(run)
     terms = [term for term in terms if term.words]
-    if not terms:
-        raise NoWordError("no word is in the query")
+    if all(term.excluded for term in terms):
+        raise NoWordError("no word to look for is in the query")
     if sum(len(term.words) for term in terms) > MAX_WORDS:
         raise TooManyWordsError(f"the query has more than {MAX_WORDS} words")
     return tuple(terms)
 
 
-def _tokens(text: str) -> list[tuple[str, str, bool]]:
-    """Split a query into (field in lower case or nothing, value, whether it is a phrase)."""
+def _tokens(text: str) -> list[tuple[bool, str, str, bool]]:
+    """Split a query into (excluded, field in lower case or nothing, value, is it a phrase)."""
     tokens = []
     position = 0
     while position < len(text):
@@ -81,6 +96,8 @@ def _tokens(text: str) -> list[tuple[str, str, bool]]:
             position += 1
             continue
         field = ""
+        excluded = text[position] == "-" and text[position + 1 : position + 2] not in ("", " ")
+        position += excluded
         if match := _FIELD.match(text, position):
             field, position = match[1].lower(), match.end()
         phrase = text.startswith('"', position)
@@ -97,13 +114,13 @@ def _tokens(text: str) -> list[tuple[str, str, bool]]:
             raise QueryError("a field without a value")
         if field in _RESERVED:
             raise QueryError(f"{field}: is reserved")
-        if not field and not phrase and value.startswith("-") and len(value) > 1:
-            raise QueryError("a word that begins with - is reserved")
-        tokens.append((field, value, phrase))
+        tokens.append((excluded, field, value, phrase))
     return tokens
 
 
 def _is_number_word(word: str) -> bool:
+    if word.isalpha() and word.isascii():  # as most words are
+        return _MARKS.fullmatch(word) is not None
     rest = fold("".join(" " if digits_of(each) else each for each in word))
     return not rest.replace("ext", "").replace("x", "").strip()
 

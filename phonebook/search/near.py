@@ -1,0 +1,273 @@
+"""The nearest names, for a query that nothing matches as it is written.
+
+Implements the capability `near` of spec/phonebook.md, section 9.3. The order is this server's own.
+
+A misspelt word is found by leaving letters out of it and of every name word alike (Garbe's
+symmetric deletes; Bocek et al. 2007), or by its sound. All that is vague happens on words, which
+grow far slower than entries; the other words of the query then choose among the entries.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, combinations, islice
+from math import log2
+from zlib import crc32
+
+from phonebook.directory.names import PARTICLES
+from phonebook.search.match import Index
+from phonebook.search.query import Term
+from phonebook.search.sound import sound
+from phonebook.search.spell import left_out, limit_of
+from phonebook.search.tables import Tables
+
+MAX_NEAR = 5
+
+_MAX_WORDS = 6  # of a query that is tried
+_MAX_VAGUE = 600  # words that are compared for one word of the query
+_PARTS = 4  # words that may have been run together
+_LONGEST = 24  # letters of a word that is compared
+
+# What a candidate costs: letters, sound and beginning against how many bear the name. The weights
+# are those of a prototype's measurements, and the figures of tests/bench hold them.
+_LETTER = 2.0
+_SAME_SOUND = -1.0
+_OTHER_BEGINNING = 0.7
+_COMMON = -0.3
+_AGAIN = 10.0  # a further bearer of a word that stands alone: first others' names are shown
+_JOINED = 1.0  # two words that were one, or one that was two
+
+
+class Nearest:
+    """Finds the nearest names in an index."""
+
+    def __init__(self, index: Index, tables: Tables) -> None:
+        """Look in these tables."""
+        self._index = index
+        self._deletes, self._sounds = tables.near_deletes, tables.near_sounds
+
+    def match(self, terms: Sequence[Term]) -> list[int]:
+        """Return at most five entries, nearest first; none where nothing is near."""
+        plain = [term for term in terms if not (term.field or term.excluded)]
+        if any(term.number for term in plain):
+            return []
+        words = [word for term in plain for word in term.words]
+        if not 0 < len(words) <= _MAX_WORDS or max(map(len, words)) > _LONGEST:
+            return []
+        strict = [term for term in terms if term.field or term.excluded]
+        best: dict[int, float] = {}
+        for costs in self._attempts(words):
+            for position, cost in self._filtered(costs, strict).items():
+                best[position] = min(cost, best.get(position, cost))
+            if best:
+                break
+        return sorted(best, key=lambda each: (best[each], each))[:MAX_NEAR]
+
+    def _attempts(self, words: list[str]) -> Iterator[dict[int, float]]:
+        """Yield entries and what they cost, from the likeliest slip to the least likely."""
+        places = range(len(words))
+        unknown = [place for place in places if not self._is_known(words[place])]
+        if len(words) > 1 and not unknown:
+            yield dict.fromkeys(self._having(words), 0.0)
+        yield self._other_spaces(words, unknown)
+        if len(words) == 1:
+            yield self._alone(words[0])
+        elif len(unknown) < 2:
+            if unknown:
+                yield self._one_vague(words, unknown)
+            yield self._one_vague(words, places)
+        if len(words) > 1:
+            yield self._two_vague(words, unknown)
+
+    def _is_known(self, word: str) -> bool:
+        return any(map(len, self._index.named(self._index.meant(word, False))))
+
+    def _filtered(self, costs: dict[int, float], strict: Sequence[Term]) -> dict[int, float]:
+        if not costs or not strict:
+            return costs
+        kept = self._index.kept(set(costs), strict)
+        return {position: cost for position, cost in costs.items() if position in kept}
+
+    def _having(self, words: Sequence[str]) -> set[int]:
+        """Return the entries in whose names all these words are, or begin a word."""
+        index = self._index
+        ranges = [index.meant(word, False) for word in words]
+        ranges.sort(key=lambda each: sum(map(len, index.named(each))))
+        found: set[int] = set()
+        for number, each in enumerate(ranges):
+            if number == 0:
+                if index.is_broad(*each[:2]):
+                    return set()
+                found.update(*index.named(each))
+            elif found:
+                ranks = index.among(each, found)
+                found = {position for position, rank in ranks.items() if rank & 3 < 3}
+        return found
+
+    # Spaces
+
+    def _other_spaces(self, words: list[str], unknown: Sequence[int]) -> dict[int, float]:
+        """Return whom the words find if two are one, or one is several."""
+        found: dict[int, float] = {}
+        for place in range(len(words) - 1):
+            joined = words[place] + words[place + 1]
+            if self._is_name(joined):
+                others = [*words[:place], joined, *words[place + 2 :]]
+                found.update(dict.fromkeys(self._having(others), _JOINED))
+        for place in unknown:
+            others = [*words[:place], *words[place + 1 :]]
+            for parts in self._partitions(words[place], _PARTS):
+                for position in self._having([*parts, *others]):
+                    found.setdefault(position, _JOINED * (len(parts) - 1))
+        return found
+
+    def _partitions(self, word: str, most: int) -> Iterator[list[str]]:
+        """Yield the ways to part a word into words of names."""
+        if self._is_name(word):
+            yield [word]
+        if most > 1:
+            for cut in range(1, len(word)):
+                if (cut > 1 or not word.isascii()) and self._is_name(word[:cut]):
+                    for rest in self._partitions(word[cut:], most - 1):
+                        yield [word[:cut], *rest]
+
+    def _is_name(self, word: str) -> bool:
+        if word.isascii() and len(word) < 3 and word not in PARTICLES:
+            return False  # initials, as a rule
+        number = self._index.word(word.encode())
+        return number >= 0 and bool(self._index.bearers(number))
+
+    # Letters
+
+    def _alone(self, word: str) -> dict[int, float]:
+        """Return who has nearly this word: of each such word first one, then all."""
+        found: dict[int, float] = {}
+        for cost, lists in self._vague(word, _limit_alone(len(word)), None):
+            bearers = chain.from_iterable(lists)
+            for more, position in enumerate(islice(bearers, MAX_NEAR)):
+                found[position] = min(cost + more * _AGAIN, found.get(position, _AGAIN * MAX_NEAR))
+        return found
+
+    def _one_vague(self, words: list[str], places: Iterable[int]) -> dict[int, float]:
+        """Return who has all words but one as written, and that one nearly."""
+        found: dict[int, float] = {}
+        for place in places:
+            anchor = self._having([*words[:place], *words[place + 1 :]])
+            if anchor:
+                self._bearing(words[place], anchor, found)
+        return found
+
+    def _two_vague(self, words: list[str], unknown: Sequence[int]) -> dict[int, float]:
+        """Return who has all words but two as written, and those two nearly."""
+        found: dict[int, float] = {}
+        for one, other in combinations(range(len(words)), 2):
+            if not {*unknown} <= {one, other}:
+                continue
+            rest = [word for place, word in enumerate(words) if place not in (one, other)]
+            costs: dict[int, float] = {}
+            if rest:
+                self._bearing(words[one], self._having(rest), costs)
+            else:
+                for cost, lists in self._vague(words[one], _limit_alone(len(words[one])), None):
+                    for position in chain.from_iterable(lists):
+                        costs[position] = min(cost, costs.get(position, cost))
+            if costs:
+                both: dict[int, float] = {}
+                self._bearing(words[other], set(costs), both)
+                for position, cost in both.items():
+                    total = cost + costs[position]
+                    found[position] = min(total, found.get(position, total))
+        return found
+
+    def _bearing(self, word: str, anchor: set[int], found: dict[int, float]) -> None:
+        """Find who of these has nearly this word: one letter off, or, if nobody is, two."""
+        for limit in range(1, limit_of(len(word)) + 1):
+            for cost, lists in self._vague(word, limit, anchor):
+                for entries in lists:
+                    for position in anchor.intersection(entries):
+                        if cost < found.get(position, cost + 1):
+                            found[position] = cost
+            if found:
+                return
+
+    def _vague(
+        self, word: str, limit: int, anchor: set[int] | None
+    ) -> list[tuple[float, list[memoryview]]]:
+        """Return name words at most so many letters off, what each costs, and their entries.
+
+        With an anchor they are words of its entries; without, they must begin or sound alike.
+        """
+        own_sound = sound(word)
+        numbers: set[int] = set()
+        for each in left_out(word, limit):
+            numbers.update(self._with_code(self._deletes, each))
+        if len(own_sound) > 1:
+            numbers.update(self._with_code(self._sounds, own_sound))
+        compare = Comparison(word)
+        found = []
+        for number in sorted(numbers)[:_MAX_VAGUE]:
+            lists = self._index.bearers(number)
+            if anchor is not None and all(map(anchor.isdisjoint, lists)):
+                continue
+            text = self._index.text(number)
+            distance = compare.distance(text)
+            alike = sound(text) == own_sound
+            begins = text[0] == word[0]
+            if not 0 < distance <= limit + alike:
+                continue
+            if anchor is None and not (alike or begins) and (distance > 1 or len(word) < 5):
+                continue
+            cost = (
+                _LETTER * distance
+                + _SAME_SOUND * alike
+                + _OTHER_BEGINNING * (not begins)
+                + _COMMON * log2(1 + sum(map(len, lists)))
+            )
+            found.append((cost, lists))
+        return found
+
+    def _with_code(self, table: memoryview, text: str) -> list[int]:
+        code = crc32(text.encode()) << 32
+        first = bisect_left(table, code)
+        found = []
+        while first < len(table) and table[first] >> 32 == code >> 32:
+            found.append(table[first] & 0xFFFFFFFF)
+            first += 1
+        return found
+
+
+def _limit_alone(letters: int) -> int:
+    """Return how many letters may differ of a word that stands alone."""
+    return 0 if letters < 3 else 1 if letters < 7 else 2
+
+
+class Comparison:
+    """How many letters other words differ by from one: Hyyrö's bit vectors (2003)."""
+
+    def __init__(self, word: str) -> None:
+        """Compare with this word."""
+        self._letters: dict[str, int] = {}
+        for place, letter in enumerate(word):
+            self._letters[letter] = self._letters.get(letter, 0) | 1 << place
+        self._size = len(word)
+
+    def distance(self, other: str) -> int:
+        """Return letters inserted, left out, replaced, or exchanged with the next one.
+
+        >>> Comparison("hopper").distance("hoper"), Comparison("ada").distance("aad")
+        (1, 1)
+        """
+        every = (1 << self._size) - 1
+        last = 1 << self._size - 1
+        plus, minus, zero, before = every, 0, 0, 0
+        score = self._size
+        for letter in other:
+            here = self._letters.get(letter, 0)
+            exchanged = ((~zero & here) << 1) & before
+            zero = (((here & plus) + plus) ^ plus) | here | minus | exchanged
+            rise, fall = minus | ~(zero | plus), zero & plus
+            score += bool(rise & last) - bool(fall & last)
+            rise = rise << 1 | 1
+            plus = (fall << 1 | ~(zero | rise)) & every
+            minus = rise & zero & every
+            before = here
+        return score

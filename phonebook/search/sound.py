@@ -1,0 +1,35 @@
+"""How a name sounds, roughly: Meyer, Maier and Mayer are one, Catherine and Katherine too.
+
+A key in the manner of Russell's Soundex (1918) and Philips's Metaphone (1990), made coarser so that
+it serves names of several languages: letters that are often taken for one another are one letter,
+vowels count at the beginning alone.
+"""
+
+import re
+from functools import lru_cache
+
+_REPLACED = [
+    ("sch", "s"), ("tch", "s"), ("dsch", "s"), ("cz", "s"), ("sz", "s"), ("sh", "s"), ("ch", "k"),
+    ("ph", "f"), ("pf", "f"), ("th", "t"), ("dt", "t"), ("kn", "n"), ("gn", "n"),
+    ("wr", "r"), ("mb", "m"), ("ck", "k"), ("qu", "k"), ("ce", "se"), ("ci", "si"), ("cy", "si"),
+    ("x", "ks"), ("tz", "s"), ("ts", "s"), ("dz", "s"),
+]  # fmt: skip
+_LETTERS = str.maketrans("bcdgjqvwyz", "pktkikffis", "h")
+_PAIRS = re.compile("|".join(each for each, _ in _REPLACED))
+_SILENT = re.compile("(?<!^)gh|(?<=[aeiou])w")  # Leigh, Lewis
+_BY_PAIR = dict(_REPLACED)
+_DOUBLED = re.compile(r"(.)\1+")
+_VOWELS = re.compile("[aeiou]")
+
+
+@lru_cache(maxsize=4096)
+def sound(word: str) -> str:
+    """Return the key of a folded word; words that sound alike share it.
+
+    >>> sound("meyer") == sound("maier"), sound("katherine") == sound("catherine")
+    (True, True)
+    """
+    key = _PAIRS.sub(lambda match: _BY_PAIR[match[0]], _SILENT.sub("", word)).translate(_LETTERS)
+    key = _DOUBLED.sub(r"\1", key)
+    first = "a" if key[:1] in tuple("aeiou") else ""
+    return first + _VOWELS.sub("", key)

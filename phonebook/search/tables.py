@@ -1,0 +1,107 @@
+"""The index as flat tables of numbers, which can be made once, written down and mapped.
+
+What a table means is said here alone; `build` fills them and `match` reads them. A table is a
+memoryview over memory or over a file: matching cannot tell which.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+FORMATS: Mapping[str, str] = {
+    "word_text": "B",
+    "word_offsets": "I",
+    "word_ends": "I",
+    "word_rows": "I",
+    "word_weights": "I",
+    "word_hash": "I",
+    "row_slots": "H",
+    "row_offsets": "I",
+    "postings": "I",
+    "word_texts": "I",
+    "text_rows": "I",
+    "broad_ranges": "I",
+    "broad_bits": "B",
+    "number_endings": "Q",
+    "number_entries": "I",
+    "number_keys": "Q",
+    "near_deletes": "Q",
+    "near_sounds": "Q",
+}
+"""The item format of each table, as struct and memoryview name it."""
+
+LINK = "\x01"
+"""Stands before the words of links, which are words of their own: tried only by name ([M-8])."""
+
+ECHO = "~"
+
+BROAD_RANGE = 16
+
+FAMILY, NAME, ALIAS, OTHER, ECHOES = range(5)
+"""The classes of section 9.5, and echoes; the first three are also the first slots."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The index of a directory of `count` entries, numbered in the order of equal rank."""
+
+    count: int
+    slots: tuple[str, ...]
+    """Where words stand: the family words of a name, its other words, then fields by name; those
+    with ECHO behind it are of words that the entry's name has too, and no plain word needs them."""
+    kinds: Mapping[str, tuple[int, int]]
+    """The entries of each kind: from, to."""
+
+    word_text: memoryview
+    """All words, in octet order, end to end in UTF-8; a link's with LINK before it."""
+    word_offsets: memoryview
+    """Where each begins, and the end."""
+    word_ends: memoryview
+    """For each word, the first word behind it that does not begin with it."""
+    word_rows: memoryview
+    """For each class, and echoes as a fifth: its first row, and the end. A row is a word in a slot;
+    rows stand in the order of classes, words and slots, so those of a range of words are one."""
+    word_weights: memoryview
+    """In how many entries of its rows all words before it stand, echoes left out, and the end."""
+    word_hash: memoryview
+    """Open addressing: word number + 1 at crc32 of the word, modulo the (even) size, and on."""
+    row_slots: memoryview
+    row_offsets: memoryview
+    """Where each row's postings begin, and the end."""
+    postings: memoryview
+    """The entries of each row, ascending."""
+    word_texts: memoryview
+    """For each word, where in `text_rows` its texts begin, and the end."""
+    text_rows: memoryview
+    """Rows of another kind, behind the others: a text of several words that often stands there."""
+    broad_ranges: memoryview
+    """Threes (from, to, classes) of word ranges in many entries, ascending; the third is a sum of
+    1, 2, 4, 8 and, where the range is broad as [M-16] has it, BROAD_RANGE."""
+    broad_bits: memoryview
+    """For each of them and each of its classes (1, 2, 4, 8), a bit for each entry with a word."""
+    number_endings: memoryview
+    """Digits of numbers in full, last first, a hexadecimal digit (plus 1) each; ascending."""
+    number_entries: memoryview
+    """Whose they are."""
+    number_keys: memoryview
+    """crc32 << 32 | entry, of each key that is not seven digits or more; ascending."""
+    near_deletes: memoryview
+    """crc32 << 32 | word, of each name word with up to two letters left out; ascending."""
+    near_sounds: memoryview
+    """crc32 << 32 | word, of the sound of each name word; ascending."""
+
+    def parts(self) -> dict[str, memoryview]:
+        """Return the tables by name."""
+        return {each.name: getattr(self, each.name) for each in fields(self)[3:]}
+
+
+def ending_code(digits: str) -> int:
+    """Return the digits, last first, as `number_endings` holds them: 16 of them at most.
+
+    >>> f"{ending_code('4711'):x}"
+    '2285000000000000'
+    """
+    code = int(digits[:-17:-1].translate(_PLUS_ONE), 16)
+    return code << 4 * max(0, 16 - len(digits))
+
+
+_PLUS_ONE = str.maketrans("0123456789", "123456789a")

@@ -1,0 +1,82 @@
+"""The door: connections are accepted here, as many as there is room for, and their times watched.
+
+Implements spec/phonebook.md, section 12 ("connections at a time"), and the clock of section 6.
+"""
+
+import logging
+import socket
+import time
+
+from twisted.internet.interfaces import IReactorTime, IReadDescriptor
+from zope.interface import implementer
+
+from phonebook.server.poller import Waiting
+from phonebook.server.state import MAX_CONNECTIONS, State
+from phonebook.server.tcp import Connection
+
+log = logging.getLogger("phonebook.server")
+
+WATCH_INTERVAL = 0.25  # seconds
+_PAUSE = 1.0  # seconds before the next try where the system has no room
+_AT_ONCE = 64  # connections for one turn of the reactor
+
+
+@implementer(IReadDescriptor)
+class Door:
+    """A listening socket of the server, read by the reactor."""
+
+    def __init__(
+        self, listening: socket.socket, state: State, waiting: Waiting, clock: IReactorTime
+    ) -> None:
+        """Take over a listening, non-blocking socket."""
+        self._socket, self._state, self._waiting = listening, state, waiting
+        self._clock = clock
+        waiting.addReader(self)
+
+    def fileno(self) -> int:
+        """Return the socket's number."""
+        return self._socket.fileno()
+
+    def logPrefix(self) -> str:
+        """Return how Twisted's log calls it."""
+        return "phonebook door"
+
+    def doRead(self) -> None:
+        """Accept those who wait, some at a time."""
+        for _ in range(_AT_ONCE):
+            try:
+                accepted = self._socket.accept()[0]
+                if len(self._state.connections) >= MAX_CONNECTIONS:
+                    accepted.close()
+                    continue
+                accepted.setblocking(False)
+                Connection(accepted, self._state, self._waiting)
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError as error:  # files or memory are used up: wait for one to be closed
+                log.warning("no connection can be accepted: %s", error.strerror)
+                self._waiting.removeReader(self)
+                self._clock.callLater(_PAUSE, self._accept_again)
+                return
+
+    def _accept_again(self) -> None:
+        if self._socket.fileno() != -1:
+            self._waiting.addReader(self)
+
+    def close(self) -> None:
+        """Let in those who wait, and nobody more."""
+        self.doRead()
+        self._waiting.removeReader(self)
+        self._socket.close()
+
+    def connectionLost(self, reason: object) -> None:
+        """Close the socket: the server stops."""
+        self._socket.close()
+
+
+def watch(state: State, clock: IReactorTime) -> None:
+    """Look at the times of all connections, now and from now on: one timer for them all."""
+    clock.callLater(WATCH_INTERVAL, watch, state, clock)
+    now = time.monotonic()
+    for each in list(state.connections):
+        each.watch(now)

@@ -1,0 +1,66 @@
+"""TLS: what a connection's octets say, and octets for what it says; no socket in here.
+
+Implements spec/phonebook.md, section 13, by the OpenSSL of the standard library over two buffers:
+everything else is as over TCP (L-5).
+"""
+
+import contextlib
+import ssl
+from pathlib import Path
+
+from phonebook.wire import ALPN
+
+_TEXT = 65_536  # octets for one read
+
+
+def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
+    """Return how the server speaks TLS. Raises `OSError`, `ssl.SSLError` among them."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)  # no compression, no 0-RTT (L-7)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    context.set_alpn_protocols([ALPN.decode()])
+    # without a question for a passphrase, which nobody might be there to answer
+    context.load_cert_chain(certificate, key, password=lambda: b"")
+    return context
+
+
+class TlsServer:
+    """The server's end of one TLS connection."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        """Begin before the handshake."""
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._in, self._out, server_side=True)
+        self.ready = False
+        """Whether the handshake is done."""
+        self.ended = False
+        """Whether the peer sends no more text, or its TLS is refused."""
+
+    def open(self, octets: bytes) -> bytes:
+        """Return the text that has come whole with these octets."""
+        self._in.write(octets)
+        pieces = []
+        try:
+            if not self.ready:
+                self._tls.do_handshake()
+                self.ready = True
+                if self._tls.selected_alpn_protocol() != ALPN.decode():  # L-3
+                    self.ended = True
+            while not self.ended:
+                piece = self._tls.read(_TEXT)
+                pieces.append(piece)
+                self.ended = not piece  # close_notify
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError:
+            self.ended = True
+        return b"".join(pieces)
+
+    def seal(self, text: bytes, last: bool) -> bytes:
+        """Return the octets of this text, with what TLS itself has to say, its end if `last`."""
+        with contextlib.suppress(ssl.SSLError):  # what the peer has broken takes no more
+            if text:
+                self._tls.write(text)
+            if last:
+                self._tls.unwrap()
+        return self._out.read()

@@ -1,0 +1,150 @@
+"""Snapshots of a directory, by way of compiled ones that are kept in a cache.
+
+A compiled snapshot is only ever a cache: it can be deleted at any time, and one that is torn, stale
+or foreign is noticed and made again. It never lies inside the directory, and takes its name in one
+step, so that servers and checks side by side cannot hurt each other.
+"""
+
+import hashlib
+import mmap
+import os
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import phonebook
+from phonebook.directory.load import directory_files, load
+from phonebook.directory.problems import Problem
+from phonebook.service import image
+from phonebook.service.snapshot import Compiled, compile
+
+SMALL = 262_144
+"""Octets of YAML that are read sooner than a cache is asked for."""
+
+_YOUNG = 2_000_000_000  # nanoseconds: a file this young may change and keep its time
+
+Fingerprint = tuple[tuple[str, int, int, int], ...]
+"""Of each file: its path, size, time in nanoseconds, number."""
+
+
+def fingerprint(path: Path) -> Fingerprint:
+    """Return what changes when a file of the directory does."""
+    found = []
+    for file in directory_files(path):
+        try:
+            status = os.stat(file)
+        except OSError:
+            continue
+        found.append((str(file), status.st_size, status.st_mtime_ns, status.st_ino))
+    return tuple(found)
+
+
+def is_small(files: Fingerprint) -> bool:
+    """Whether a directory is read each time, and not compiled into a file."""
+    return sum(size for _, size, _, _ in files) <= SMALL
+
+
+def cache_place(chosen: Path | None = None) -> Path:
+    """Return the folder of the cache: chosen, systemd's, or where XDG has it."""
+    if chosen is not None:
+        return chosen
+    if given := os.environ.get("CACHE_DIRECTORY"):
+        return Path(given.partition(":")[0])
+    if given := os.environ.get("XDG_CACHE_HOME"):
+        return Path(given) / "phonebook"
+    return Path.home() / ".cache" / "phonebook"
+
+
+def cache_file(path: Path, place: Path) -> Path:
+    """Return the file that a directory's compiled snapshot has in the cache."""
+    name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:24]
+    return place / f"{name}.snapshot"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What came of reading a directory."""
+
+    compiled: Compiled | None
+    """None where it has errors."""
+    problems: list[Problem]
+    file: Path | None = None
+    """Where it was written down."""
+    unwritten: str = ""
+    """Why it was not."""
+
+
+def make(path: Path, place: Path | None) -> Made:
+    """Read and compile a directory, and write it into the cache if a place is given."""
+    before = fingerprint(path)
+    loaded = load(path)
+    if loaded.directory is None:
+        return Made(None, loaded.problems)
+    compiled = compile(loaded.directory)
+    if place is None:
+        return Made(compiled, loaded.problems)
+    file = cache_file(path, place)
+    try:
+        note = {"version": phonebook.__version__, "made": time.time_ns(), "files": before}
+        note["contents"] = [_digest(name) for name, _, _, _ in before]
+        if fingerprint(path) != before:
+            raise OSError("the directory changed meanwhile")
+        _write(file, path, image.dump(compiled, note))
+    except OSError as error:
+        return Made(compiled, loaded.problems, None, str(error))
+    return Made(compiled, loaded.problems, file)
+
+
+def cached(path: Path, place: Path, verify: bool = False) -> Compiled | None:
+    """Return a directory's compiled snapshot, mapped, if the cache has one that is true.
+
+    Files are compared by size, time and number, and by content where one was young when it was
+    read, or where `verify` asks for it.
+    """
+    try:
+        with cache_file(path, place).open("rb") as file:
+            octets = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        compiled, note = image.load(octets)
+        return compiled if _is_true(note, fingerprint(path), verify) else None
+    except (OSError, ValueError, KeyError, TypeError, image.ImageError):
+        return None
+
+
+def _is_true(note: dict[str, Any], now: Fingerprint, verify: bool) -> bool:
+    then = [tuple(each) for each in note["files"]]
+    if note["version"] != phonebook.__version__ or then != list(now):
+        return False
+    for (name, _, changed, _), content in zip(now, note["contents"], strict=True):
+        young = note["made"] - changed < _YOUNG
+        if (young or verify) and _digest(name) != content:
+            return False
+    return True
+
+
+def _digest(name: str) -> str:
+    try:
+        with open(name, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
+def _write(file: Path, directory: Path, pieces: Iterable[bytes | memoryview]) -> None:
+    """Write a file that is there whole or not at all. Raises OSError."""
+    if file.resolve().is_relative_to(directory.resolve()):
+        raise OSError(f"{file.parent} lies inside the directory")
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    number, name = tempfile.mkstemp(dir=file.parent, prefix=".", suffix=".part")
+    try:
+        with open(number, "wb") as part:
+            for piece in pieces:
+                part.write(piece)
+            part.flush()
+            os.fsync(part.fileno())
+        os.replace(name, file)
+    except BaseException:
+        os.unlink(name)
+        raise

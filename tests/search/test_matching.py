@@ -1,0 +1,359 @@
+"""What a query finds, and in which order: the index against a reader of every line."""
+
+import random
+import sys
+import unicodedata
+from itertools import groupby
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from made import Asking, askings, directories, directory, entry, snapshot, term, values_of
+from naive import Naive, Refused, Term, fold, tables, terms
+
+from phonebook.directory.entry import Directory
+from phonebook.directory.text import fold as our_fold
+from phonebook.search.match import TooBroadError
+from phonebook.search.query import NoWordError, QueryError, TooManyWordsError, parse_query
+from phonebook.service.snapshot import Snapshot
+
+Result = list[str] | int
+
+# a failing directory is small as it is drawn; to make it smaller takes minutes
+quickly = settings(
+    max_examples=50, phases=[Phase.explicit, Phase.reuse, Phase.generate], deadline=None
+)
+
+
+def found(asked: Snapshot, query: str) -> Result:
+    """Return the ids that the index finds, or the code that refuses the query."""
+    try:
+        return [asked.entry(number).id for number in asked.index.match(parse_query(query))]
+    except TooBroadError:
+        return 551
+    except NoWordError:
+        return 506
+    except TooManyWordsError:
+        return 507
+    except QueryError:
+        return 505
+
+
+def read(asked: Naive, query: str) -> Result:
+    """Return what a reader of every line finds, or the code."""
+    try:
+        return asked.find(query)
+    except Refused as refused:
+        return refused.code
+
+
+def understood(query: str) -> list[Term]:
+    """Return the terms of a query, none where it is refused."""
+    try:
+        return terms(query)
+    except Refused:
+        return []
+
+
+def ids(result: Result) -> set[str]:
+    """Return the ids of a result that is none where the query was refused."""
+    return set() if isinstance(result, int) else set(result)
+
+
+@quickly
+@given(askings())
+def test_the_index_finds_what_a_reader_of_every_line_finds(asking: Asking) -> None:
+    reader, index = Naive(asking.directory), snapshot(asking.directory)
+    for query in asking.queries:
+        assert found(index, query) == read(reader, query), query
+
+
+@pytest.mark.full
+@settings(quickly, max_examples=5_000)
+@given(askings(most=16, count=20))
+def test_the_index_finds_it_a_hundred_thousand_times(asking: Asking) -> None:
+    reader, index = Naive(asking.directory), snapshot(asking.directory)
+    for query in asking.queries:
+        assert found(index, query) == read(reader, query), query
+
+
+# A list that is long is looked up in bits, so each rule is tried with few entries and low numbers.
+
+
+@pytest.fixture
+def low(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Call a word broad from the fourth entry on, and keep each word's entries in bits."""
+    for module in ("build", "match"):
+        monkeypatch.setattr(f"phonebook.search.{module}.BROAD", LOW)
+    monkeypatch.setattr("phonebook.search.build._HEAVY", 0)
+    monkeypatch.setattr("phonebook.search.build._HEAVY_SHARE", sys.maxsize)
+
+
+LOW = 3
+
+
+@pytest.mark.usefixtures("low")
+@quickly
+@given(askings(most=14))
+def test_broad_words_alone_are_refused_and_beside_a_rare_one_exact(asking: Asking) -> None:
+    reader, index = Naive(asking.directory, broad=LOW), snapshot(asking.directory)
+    for query in asking.queries:
+        if any(each.field and len(each.words) > 1 for each in understood(query)):
+            continue  # the test that is expected to fail, below
+        assert found(index, query) == read(reader, query), query
+
+
+@pytest.mark.usefixtures("low")
+def test_what_is_broad() -> None:
+    made = [entry(f"p{number}", f"Ada B{number}", org="The office") for number in range(8)]
+    made += [entry("one", "Ada Only", org="The office", note="Only"), entry("two", "Al Two")]
+    index = snapshot(directory(*made))
+    assert found(index, "ada") == 551
+    assert found(index, "ada office") == 551
+    assert found(index, "a b") == 551, "beginnings, too"
+    assert (
+        found(index, '"ada"') == found(index, '"the office"') == found(index, "the-office") == 551
+    )
+    assert found(index, "org:office") == found(index, "kind:person") == 551
+    assert found(index, "org:office ada -only") == 551, "what is left out makes nothing rare"
+    assert found(index, "ada office only") == ["one"]
+    assert found(index, "-only ada b3") == ["p3"]
+    assert found(index, "two") == ["two"]
+    assert found(index, "ada nobody") == []
+
+
+def test_a_field_term_is_rare_if_one_of_its_words_is_rare_there(low: None) -> None:
+    """In any field `one` is in fewer entries than `two`; in `org` it is in more."""
+    made = [entry(f"p{number}", "Ada", org="One") for number in range(5)]
+    made += [entry("q", "Ada", org="Two One")]
+    made += [entry(f"r{number}", "Ada", note="Two") for number in range(8)]
+    assert found(snapshot(directory(*made)), 'org:"two one"') == ["q"]
+
+
+# Laws
+
+
+@quickly
+@given(askings(), st.data())
+def test_a_further_entry_takes_none_from_a_result(asking: Asking, data: st.DataObject) -> None:
+    every = asking.directory
+    left_out = data.draw(st.sampled_from(every.entries)).id
+    fewer = Directory(every.header, tuple(each for each in every.entries if each.id != left_out))
+    before, after = snapshot(fewer), snapshot(every)
+    for query in asking.queries:
+        if not query.startswith("-") and " -" not in query:  # a link may now be one to leave out
+            assert ids(found(before, query)) <= ids(found(after, query)), query
+
+
+def written(query: str) -> list[str]:
+    """Return other ways to write a query that mean the same."""
+    wide = {code: code + 0xFEE0 for code in map(ord, "0123456789")}
+    ways = [query.upper(), query.lower(), query.swapcase(), query.translate(wide)]
+    ways += [unicodedata.normalize("NFC", query), unicodedata.normalize("NFD", query)]
+    if ":" not in query and not any(letter in "0123456789" for letter in fold(query)):
+        wide = {code: code + 0xFEE0 for code in range(0x41, 0x7B) if chr(code).isalpha()}
+        ways += [query.translate(wide)]
+        ways += ["".join(f"{each}\u0301" if each.isalpha() else each for each in query)]
+    return ways
+
+
+@quickly
+@given(askings())
+def test_case_accents_width_and_form_change_nothing(asking: Asking) -> None:
+    index = snapshot(asking.directory)
+    for query in asking.queries:
+        if ":" in query and "-" in query.partition(":")[0]:
+            continue  # mon-fri-08:00 is a term of a field, and in wide digits it is not
+        for other in written(query):
+            assert found(index, other) == found(index, query), (query, other)
+
+
+@quickly
+@given(directories(), st.sampled_from(["NFC", "NFD"]), st.integers(0, 2**32))
+def test_the_form_of_a_directory_changes_nothing(made: Directory, form: str, seed: int) -> None:
+    def formed(text: str) -> str:
+        return unicodedata.normalize(form, text)
+
+    other = Directory(
+        made.header,
+        tuple(
+            type(each)(
+                each.id,
+                each.kind,
+                tuple((name, tuple(map(formed, lines))) for name, lines in each.fields),
+                each.unlisted,
+                each.unlisted_fields,
+            )
+            for each in made.entries
+        ),
+    )
+    one, two, rng = snapshot(made), snapshot(other), random.Random(seed)
+    for _ in range(10):
+        query = term(values_of(made), rng)
+        assert found(one, query) == found(two, query), query
+
+
+@quickly
+@given(askings(terms=1), st.data())
+def test_the_order_of_terms_changes_nothing(asking: Asking, data: st.DataObject) -> None:
+    """Numbers are left out: next to one another they are one."""
+    read = [(query, understood(query)) for query in asking.queries]
+    words = [query for query, found in read if found and not any(each.number for each in found)]
+    words = words[:4]
+    index = snapshot(asking.directory)
+    turned = data.draw(st.permutations(words))
+    assert found(index, " ".join(turned)) == found(index, " ".join(words)), turned
+
+
+@quickly
+@given(askings(terms=1))
+def test_what_is_excluded_is_what_it_would_find(asking: Asking) -> None:
+    index = snapshot(asking.directory)
+    wanted = [each for each in asking.queries if not each.startswith("-")]
+    for left_out in wanted:
+        without = found(index, left_out)
+        if isinstance(without, int) or (" " in left_out and '"' not in left_out):
+            continue  # it is no term, or more than one
+        for query in wanted:
+            every = found(index, query)
+            if not isinstance(every, int):
+                rest = [each for each in every if each not in without]
+                assert found(index, f"{query} -{left_out}") == rest, (query, left_out)
+
+
+def test_canonically_equal_text_folds_alike() -> None:
+    """All code points that Unicode takes apart, and all orders of two marks.
+
+    What is assigned never comes apart in another way, so any version of Unicode can tell; one that
+    is newer than the table's knows code points that the table has as they are.
+    """
+    folding, marks = tables()
+    newer = tuple(map(int, unicodedata.unidata_version.split("."))) > (15, 1, 0)
+    tried = 0
+    for character in map(chr, range(sys.maxunicode + 1)):
+        apart = unicodedata.normalize("NFD", character)
+        if apart == character or (newer and ord(character) not in folding and apart[0] < "\u1100"):
+            continue
+        tried += 1
+        assert our_fold(f"x{apart}x") == our_fold(f"x{character}x"), f"U+{ord(character):04X}"
+        assert our_fold(f"x{character}x") == fold(f"x{character}x"), f"U+{ord(character):04X}"
+    assert tried > 13_000
+    by_class: dict[int, str] = {}
+    known = [
+        character
+        for character in map(chr, range(sys.maxunicode + 1))
+        if unicodedata.combining(character)
+        and (not newer or character in marks or ord(character) in folding)
+    ]
+    for order, same in groupby(sorted(known, key=unicodedata.combining), unicodedata.combining):
+        by_class[order] = next(same)
+    for mark in known:
+        for order, other in by_class.items():
+            if order != unicodedata.combining(mark):
+                assert our_fold(f"x{mark}{other}") == our_fold(f"x{other}{mark}"), (mark, other)
+
+
+# Examples
+
+
+PEOPLE = directory(
+    entry("jean-luc", "Jean-Luc Lefèvre", alias="Captain", room=["r-1"], phone="4711"),
+    entry("luc", "Luc Jean", title="Jean", note="Head of Jean-Luc's office"),
+    entry("anna", "Anna Müller", phone__mobile="+1 202 555 0143", org="Office"),
+    entry("mueller", "Berta Mueller", reports_to="anna", org="Office of the head"),
+    entry("r-1", "Room 2.14", "place", hours="Mon-Fri 08:00-18:00"),
+    entry("office", "Office", "group", email="ann@office.example"),
+)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("jean-luc", "jean-luc luc"),
+        ("jean luc", "luc jean-luc"),
+        ('"jean luc"', "jean-luc"),
+        ('"jean lucs office"', "luc"),
+        ("jeanluc", "jean-luc luc"),
+        ('"jeanluc lefevre"', ""),
+        ('"jean lu"', ""),
+        ("jean-lu", "jean-luc luc"),
+        ("luc-jean", "luc"),
+        ("muller", "anna"),
+        ("mueller", "mueller anna"),
+        ("müller", "anna"),
+        ("kind:place", "r-1"),
+        ("kind:p", "luc jean-luc mueller anna r-1"),
+        ("kind:p -kind:person", "r-1"),
+        ("title:jean", "luc"),
+        ("TITLE:JEAN", "luc"),
+        ("room:r-1", "jean-luc"),
+        ("room:r", "jean-luc"),
+        ("r-1", "r-1"),
+        ("reports-to:anna", "mueller"),
+        ("anna", "anna"),
+        ("phone:4711", "jean-luc"),
+        ("phone.mobile:4711", ""),
+        ("phone.mobile:0143", "anna"),
+        ("4711", "jean-luc"),
+        ("2.14", "r-1"),
+        ("office", "office luc mueller anna"),
+        ("office -head", "office anna"),
+        ("office -org:office", "office luc"),
+        ('office -"of the"', "office luc anna"),
+        ("head-of", "luc"),
+        ("08:00-18", "r-1"),
+        ("office.example", "office"),
+        ("nothing:office", ""),
+    ],
+)
+def test_examples(query: str, expected: str) -> None:
+    assert found(snapshot(PEOPLE), query) == expected.split()
+    assert read(Naive(PEOPLE), query) == expected.split()
+
+
+def test_a_field_terms_class_is_0_for_numbers_too() -> None:
+    """9.5: who has the number stands before whose number ends so only without the field."""
+    made = snapshot(
+        directory(entry("a", "Ada", phone="9994711"), entry("b", "Berta", phone="4711"))
+    )
+    assert found(made, "4711") == ["b", "a"]
+    assert found(made, "phone:4711") == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("", 506),
+        ("&", 506),
+        ("-ada", 506),
+        ("-ada -room:x & -", 506),
+        (" ".join("abcdefghijklmnopq"), 507),
+        ("-".join("abcdefghijklmnopq"), 507),
+        ("room:", 505),
+        ('room:""', 505),
+        ('"ada', 505),
+        ('"ada"b', 505),
+        ("-sip:x", 505),
+        ("ada mailto:x", 505),
+        ('-"ada', 505),
+        ("-room:", 505),
+    ],
+)
+def test_refused(query: str, code: int) -> None:
+    assert found(snapshot(PEOPLE), query) == code
+    assert read(Naive(PEOPLE), query) == code
+
+
+def test_an_empty_directory_finds_nothing() -> None:
+    index = snapshot(directory())
+    for query in ("a", "ada byron", '"ada byron"', "name:ada", "4711", "kind:person", "ada -b"):
+        assert found(index, query) == []
+        assert index.near.match(parse_query(query)) == []
+
+
+@pytest.mark.parametrize(("count", "result"), [(1_000, 1_000), (1_001, 551)])
+def test_more_than_a_thousand_are_too_many(count: int, result: int) -> None:
+    index = snapshot(directory(*(entry(f"p{number}", "Ada") for number in range(count))))
+    for query in ("ada", "a", '"ada"', "name:ada", "ada ada -berta"):
+        here = found(index, query)
+        assert (here if isinstance(here, int) else len(here)) == result

@@ -1,0 +1,6 @@
+"""Generated queries are those of tests/search."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "search"))

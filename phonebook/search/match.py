@@ -51,6 +51,7 @@ _MIN_NUMBER = 7  # digits of an entry's number that may be the end of a longer q
 _SIXTEEN_DIGITS = 64  # bits of an ending's code
 _POSITION = 0xFFFFFFFF
 
+_FEW = 32  # places in entries of a word that is answered without a look at ranks
 _SOONER_LOOKED_FOR = 20  # times that a list must be longer than that of whom we look for in it
 
 
@@ -117,6 +118,10 @@ class Index:
 
     def match_words(self, words: Sequence[bytes]) -> list[int]:
         """Match the commonest query: words, or their beginnings, in any field; as `match` does."""
+        if len(words) == 1:
+            few = self._few(self.word(words[0]))
+            if few is not None:
+                return few
         asked = []
         for word in words:
             number = self.word(word)
@@ -138,6 +143,23 @@ class Index:
             ranks = self.among((first, end, number), set(found))
             found = {position: rank + found[position] for position, rank in ranks.items()}
         return _ordered(found)
+
+    def _few(self, number: int) -> list[int] | None:
+        """Return the few entries of a word that no other begins with; None if it is another."""
+        if (
+            number < 0
+            or self._ends[number] > number + 1
+            or self._weights[number + 1] - self._weights[number] > _FEW
+            or self._texts[number] < self._texts[number + 1]
+        ):
+            return None
+        rows, offsets = self._rows, self._row_offsets
+        found: list[int] = []
+        for place in range(number, number + ECHOES * self._words, self._words):
+            start, behind = rows[place], rows[place + 1]
+            if start < behind:
+                found += sorted(self._postings[offsets[start] : offsets[behind]])
+        return found if len(found) == 1 else list(dict.fromkeys(found))
 
     # Words
 

@@ -129,6 +129,7 @@ class Snapshot:
         self.terms = terms
         self.listed = compiled.listed
         self.apart = compiled.apart
+        self.some_apart = len(compiled.apart.octets) > 0
         self.at = compiled.at
         self.count = compiled.count
         self.found_at = f"{self.at} {TEXT[Code.FOUND]}\r\n".encode()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from phonebook.wire.codes import DEFAULT_ENTRIES, MAX_ENTRIES, MAX_LINE, VERBS, Code
 from phonebook.wire.errors import RequestError
+from phonebook.wire.framing import unpadded
 
 # The grammar's rules by name; each is matched against a whole token.
 _VERB = re.compile(r"[A-Z]{3,10}")
@@ -79,7 +80,7 @@ def parse_request(line: bytes) -> Request:
     Raises `RequestError` with the code of the first fault in the spec's order.
     """
     try:
-        text = line.rstrip(b" ").decode()  # the padding, which may be most of it, first
+        text = unpadded(line).decode()  # the padding, which may be most of it, first
     except UnicodeDecodeError as error:
         raise RequestError(Code.MALFORMED, "not UTF-8", offset=error.start) from None
     if not (text.isascii() and text.isprintable()) and (found := _CONTROL.search(text)):

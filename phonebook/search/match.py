@@ -69,6 +69,7 @@ class Index:
         self._entry = entry
         self._classes = classes(tables.slots)
         self._limit = max(BROAD, tables.count // BROAD_SHARE)
+        self._few_at_most = min(_FEW, self._limit)
         self._slots: dict[str, frozenset[int]] = {}  # of each field that was asked for
         bits = bitmap_octets(tables.count)
         pairs = tables.broad_ranges
@@ -149,7 +150,7 @@ class Index:
         if (
             number < 0
             or self._ends[number] > number + 1
-            or self._weights[number + 1] - self._weights[number] > _FEW
+            or self._weights[number + 1] - self._weights[number] > self._few_at_most
             or self._texts[number] < self._texts[number + 1]
         ):
             return None

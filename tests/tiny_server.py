@@ -25,12 +25,12 @@ UMLAUT = re.compile("(?:([äÄ]|[aA]\u0308)|([öÖøØ]|[oO]\u0308)|([üÜ]|[uU]
 NAME = r"[A-Za-z][A-Za-z0-9-]{0,31}(?:\.[A-Za-z0-9-]{1,30})?"
 ID = re.compile("[a-z0-9][a-z0-9._-]{0,63}")
 REQUEST = re.compile(r"(?s)(?!.*[\0-\x1f\x7f-\x9f\ud800-\udfff])([A-Z]{3,10})"  # the verb, the tag,
-                     r"(?: +(#[A-Za-z0-9]{1,16})(?![^ ]))?+"
-                     r"((?: +[a-z][a-z0-9-]{0,31}=[^ ]*+)*+)(?: +(.*))?")  # options, argument
+                     r"(?: +(#[A-Za-z0-9]{1,16})(?![^ ]))?"
+                     r"((?: +[a-z][a-z0-9-]{0,31}=[^ ]*)*)(?: +(.*))?")  # options, argument
 TOKEN = re.compile(rf'(?!-[^ ]|(?i:sip|mailto):|{NAME}:"")'  # a name, and a phrase or a word
-                   rf'(?:({NAME}):)?+(?:"([^"]*)"(?![^ ])|(?!")([^ ]++)) *+')
+                   rf'(?:({NAME}):|(?!{NAME}:))(?:"([^"]*)"(?![^ ])|(?!")([^ ]++)) *+')
 LINE, MATCHES, ENTRIES = 1232, 1000, 32
-VERBS = {"LOOKUP": (re.compile(f"(?:{TOKEN.pattern})++"), ("after", "fields", "limit")),
+VERBS = {"LOOKUP": (re.compile(f"(?:{TOKEN.pattern})+"), ("after", "fields", "limit")),
          "ENTRY": (ID, ("fields",)), "HELP": (re.compile(""), ())}  # the argument, the options
 Number = namedtuple("Number", "keys d x", defaults=("", ""))  # a code has no d
 Term = namedtuple("Term", "words name phrase number")

@@ -27,7 +27,9 @@ ONE_SPELLING = frozenset({"id", "email", "url", *LINKS})
 
 MATCHES = 1_000
 TOKEN = re.compile(
-    r"(?P<minus>-(?=[^ ]))?+(?:(?P<field>[A-Za-z][A-Za-z0-9-]{0,31}(?:\.[A-Za-z0-9-]{1,30})?):)?+"
+    r"(?:(?P<minus>-)(?=[^ ])|(?!-[^ ]))"
+    r"(?:(?P<field>[A-Za-z][A-Za-z0-9-]{0,31}(?:\.[A-Za-z0-9-]{1,30})?):"
+    r"|(?![A-Za-z][A-Za-z0-9-]{0,31}(?:\.[A-Za-z0-9-]{1,30})?:))"
     r'(?:"(?P<phrase>[^"]*)"(?![^ ])|(?P<word>(?!")[^ ]*))'
 )
 UMLAUTS = {

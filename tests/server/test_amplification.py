@@ -79,7 +79,7 @@ def substance(reply: Reply) -> tuple[object, ...]:
 def alike(datagram: bytes, ours: Reply, theirs: Reply) -> bool:
     """Tell whether two replies agree, where the tiny server has no near names and tells so."""
     if datagram.startswith(b"HELP"):  # it has capabilities, ours is longer
-        return (ours.code, ours.tag) == (theirs.code, theirs.tag)
+        return ours.tag == theirs.tag and ours.code in (theirs.code, Code.TOO_LONG)
     if b" -" in datagram and theirs.code == Code.BAD_ARGUMENT:  # it cannot exclude
         return ours.tag == theirs.tag
     nothing = theirs.code in (Code.NOTHING, Code.REFERRAL) or theirs.parameters.get("fits") == "0"

@@ -105,7 +105,7 @@ class Index:
         wanted.sort(key=lambda each: (each.broad, each.weight))
         if wanted[0].broad:
             raise TooBroadError
-        found = wanted[0].everywhere()
+        found = wanted[0].everywhere(alone=len(terms) == 1)
         for each in wanted[1:]:
             if not found:
                 break
@@ -455,17 +455,22 @@ class _Asked:
             self.broad = index.is_broad(*self._ranges[0][:2])
             self.weight = index.weight(*self._ranges[0][:2])
 
-    def everywhere(self) -> Found:
-        """Return the class of the term on each entry that it matches; for terms not broad."""
+    def everywhere(self, alone: bool) -> Found:
+        """Return the class of the term on each entry that it matches; for terms not broad.
+
+        Of a term alone more than are answered need not be read: it is too broad then.
+        """
         if self._kinds:
             return {position: 0 for each in self._kinds for position in each}
         if not self._ranges:
             return self._found
         if self._term.field:
-            return self._found if len(self._ranges) == 1 else self._verified(set(self._found))
+            return (
+                self._found if len(self._ranges) == 1 else self._verified(set(self._found), alone)
+            )
         words = self._index.collect(self._ranges[0])
         if len(self._ranges) > 1:
-            words = self._verified(set(words))
+            words = self._verified(set(words), alone)
         return _lesser(self._found, words)
 
     def among(self, candidates: set[int]) -> Found:
@@ -481,7 +486,7 @@ class _Asked:
             return _lesser(found, self._verified(candidates))
         return _lesser(found, self._index.among(self._ranges[0], candidates))
 
-    def _verified(self, candidates: set[int]) -> Found:
+    def _verified(self, candidates: set[int], alone: bool = False) -> Found:
         """Return the class of a sequence: candidates with all its words are read and compared."""
         index, field = self._index, self._term.field
         for each in self._ranges:
@@ -493,6 +498,8 @@ class _Asked:
             rank = index.sequence_class(position, self._term)
             if rank is not None:
                 found[position] = 0 if field else rank
+                if alone and len(found) > MAX_MATCHES:
+                    raise TooBroadError
         return found
 
 

@@ -69,8 +69,8 @@ def tables() -> tuple[dict[int, str], dict[str, int]]:
     marks = {}
     for line in (SPEC / "marks.tsv").read_text("ascii").splitlines():
         if not line.startswith("#"):
-            code, order = line.split("\t")
-            marks[chr(int(code, 16))] = int(order)
+            mark, order = line.split("\t")
+            marks[chr(int(mark, 16))] = int(order)
     return folding, marks
 
 
@@ -142,15 +142,17 @@ class Dialled:
     code: str = ""
 
 
+def digits_of(character: str) -> str:
+    """Return the digits that a code point stands for."""
+    return mapped(character) if re.fullmatch("[0-9]+", mapped(character)) else ""
+
+
 def read(text: str) -> Dialled:
     """Read a number: steps 1 to 3."""
     plain = ""
     for character in text:
-        digit = mapped(character)
-        if len(digit) == 1 and digit in "0123456789":
-            plain += digit
-        else:
-            plain += character.lower() if "A" <= character <= "Z" else character
+        letter = character.lower() if "A" <= character <= "Z" else character
+        plain += digits_of(character) or letter
     begin = re.match("[^0-9]*", plain)
     assert begin
     if "+" in begin[0]:
@@ -240,6 +242,8 @@ class Term(NamedTuple):
 
 def is_number_word(word: str) -> bool:
     """Whether a word is written as a number."""
+    if any(re.search("[0-9]", mapped(each)) and not digits_of(each) for each in word):
+        return False
     return not fold(word).replace("ext", "").replace("x", "").strip("0123456789 ")
 
 
@@ -250,7 +254,7 @@ def terms(query: str) -> list[Term]:
 
     def end_run() -> None:
         text = " ".join(run)
-        if re.search("[0-9]", fold(text)):
+        if any(map(digits_of, text)):
             found.append(Term(fold(text).split(), "", False, read(text), False))
         else:
             found.extend(Term(fold(each).split(), "", False, None, False) for each in run)

@@ -83,7 +83,8 @@ def test_few_are_known_not_to_hold() -> None:
 @pytest.mark.skipif(not os.environ.get(CONGRESS), reason=SOURCE)
 def test_congress(tmp_path: Path) -> None:
     made = tmp_path / "congress"
-    convert = [sys.executable, ROOT / "examples/congress/convert.py", os.environ[CONGRESS], made]
-    done = subprocess.run(convert, capture_output=True, text=True, check=False)
+    convert = str(ROOT / "examples/congress/convert.py")
+    command = [sys.executable, convert, os.environ[CONGRESS], str(made)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     hold(snapshot(load(made).unwrap()), "congress")

@@ -146,6 +146,14 @@ def test_spaces_and_slips(lab: Snapshot, query: str, expected: str) -> None:
     assert expected in ids(reply)[:3], ids(reply)
 
 
+@pytest.mark.parametrize("query", ["hoper", "grase hoper", "gracehopper", "grace hop per"])
+def test_no_more_than_five_are_near(query: str) -> None:
+    made = directory(*(entry(f"p{number}", "Grace Hopper") for number in range(2 * MOST)))
+    reply = ask(snapshot(made), f"limit=32 {query}")
+    assert (reply.code, len(reply.entries)) == (251, MOST)
+    assert (reply.parameters["matched"], reply.parameters["left"]) == (str(MOST), "0")
+
+
 def test_what_is_asked_strictly_is_not_forgiven(lab: Snapshot) -> None:
     assert "ada-byron" in ids(ask(lab, "adda bryon"))
     assert "ada-byron" not in ids(ask(lab, "adda bryon -title:director"))

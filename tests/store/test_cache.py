@@ -49,6 +49,7 @@ def place(tmp_path: Path) -> Path:
 
 def rewrite(path: Path, text: str, when: float = OLD) -> None:
     """Write a file in its place, so that it keeps its number, and give it a time."""
+    path.parent.mkdir(exist_ok=True)
     path.write_text(text, "utf-8")
     os.utime(path, (when, when))
 
@@ -129,10 +130,7 @@ CHANGES: dict[str, Change] = {
     ),
     "replaced": lambda folder: replaced(folder / "a.yaml", ADA.replace("4711", "4799")),
     "added": lambda folder: rewrite(folder / "c.yaml", ADA.replace("Ada", "Eda")),
-    "added deeper": lambda folder: [
-        (folder / "deep").mkdir(),
-        rewrite(folder / "deep/c.yml", ADA.replace("Ada", "Eda")),
-    ],
+    "added deeper": lambda folder: rewrite(folder / "deep/c.yml", ADA.replace("Ada", "Eda")),
     "removed": lambda folder: (folder / "a.yaml").unlink(),
     "renamed": lambda folder: (folder / "a.yaml").rename(folder / "z.yaml"),
     "hidden": lambda folder: (folder / "a.yaml").rename(folder / ".a.yaml"),

@@ -6,9 +6,8 @@ built here sees the projection alone, so what a viewer may not see cannot sway i
 
 import re
 from array import array
-from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, chain
 from zlib import crc32
 
@@ -17,14 +16,15 @@ from phonebook.directory.fields import LINKS
 from phonebook.directory.names import Name, read_name
 from phonebook.directory.numbers import Dialling, read_number
 from phonebook.directory.text import spellings, words
+from phonebook.search.heavy import heavy
 from phonebook.search.spell import deletes, sounds
 from phonebook.search.tables import (
     ALIAS,
-    BROAD_RANGE,
     ECHO,
     ECHOES,
     FAMILY,
     FORMATS,
+    FURTHER,
     LINK,
     NAME,
     OTHER,
@@ -43,9 +43,6 @@ PLAIN = frozenset({"email", "url"})
 """Fields whose words, like those of ids, have one spelling each (9.2)."""
 
 Values = bytes | bytearray | Iterable[int]
-
-_HEAVY, _HEAVY_SHARE = 1_000, 10
-"""Words in as many entries are looked up in bits, too: their lists would be long to read."""
 
 _LONG_KEY = re.compile(r"\+?([0-9]{7,})")
 _ENDING = re.compile(r"\+?([0-9]+)")
@@ -82,7 +79,7 @@ def build(directory: Directory, named: Sequence[tuple[Name, Entry]]) -> Tables:
         kinds[kind] = (start, max(start, ends[kind]))
         start = kinds[kind][1]
     made = found.tables() | numbers.tables()
-    made |= _broad(count, found)
+    made |= heavy(count, found.texts, found.ends, found.weights, found.lists)
     packed = {name: _packed(made[name], item) for name, item in FORMATS.items()}
     return Tables(count, tuple(found.slots), kinds, **packed)
 
@@ -146,7 +143,7 @@ class _Words:
         return slot
 
     def tables(self) -> dict[str, Values]:
-        """Number the words and the rows. (What `_broad` needs stays on the object.)"""
+        """Number the words and the rows. (What `heavy` needs stays on the object.)"""
         ranks = classes(self.slots)
         groups: list[list[tuple[str, int, list[int]]]] = [[] for _ in range(ECHOES + 1)]
         for slot, rows in enumerate(self._rows):
@@ -160,6 +157,7 @@ class _Words:
         self._rows = []
         self.texts = sorted({row[0] for group in groups for row in group}.union(texts))
         number = {word: place for place, word in enumerate(self.texts)}
+        spelt = [_spelt(*each, number) for each in self._repeated]
         for group in groups:
             group.sort()
             counts = array("I", bytes(4 * (len(self.texts) + 1)))
@@ -195,6 +193,8 @@ class _Words:
             "postings": self.postings,
             "word_texts": accumulate(map(len, self.word_texts), initial=0),
             "text_rows": chain.from_iterable(self.word_texts),
+            "text_starts": accumulate(map(len, spelt), initial=0),
+            "text_words": chain.from_iterable(spelt),
             "near_deletes": deletes(named),
             "near_sounds": sounds(named),
         }
@@ -230,6 +230,18 @@ def _words(base: str, value: str) -> Iterable[str]:
     if base in PLAIN or (value.isascii() and "-" not in value):
         return words(value)
     return dict.fromkeys(chain.from_iterable(spellings(value)))
+
+
+def _spelt(field: str, value: str, number: Mapping[str, int]) -> list[int]:
+    """Return the numbers of a value's words, each with its further spellings behind it."""
+    base = field.partition(".")[0]
+    if base in LINKS or base in PLAIN:
+        return [number[word] for word in _words(base, value)]
+    return [
+        number[word] | (FURTHER if place else 0)
+        for each in spellings(value)
+        for place, word in enumerate(each)
+    ]
 
 
 def name_spellings(name: Name, entry: Entry) -> list[tuple[str, ...]]:
@@ -280,59 +292,6 @@ def classes(slots: Iterable[str]) -> list[int]:
         else:
             ranks.append({"": FAMILY, "name": NAME, "alias": ALIAS}.get(base, OTHER))
     return ranks
-
-
-def _broad(count: int, words: _Words) -> dict[str, Values]:
-    """Find the broad ranges of words and the heavy words, and which entries have one."""
-    limit, heavy = max(BROAD, count // BROAD_SHARE), max(_HEAVY, count // _HEAVY_SHARE)
-    ranges: dict[tuple[int, int], tuple[int, bytes]] = {}
-
-    def bits(first: int, end: int) -> tuple[int, int, bytes]:
-        flags = [bytearray(b"0" * count) for _ in range(ECHOES)]
-        for rank, flag in enumerate(flags):
-            for entries in words.lists(rank, first, end):
-                for position in entries:
-                    flag[position] = 49  # "1"
-        packed = [int(flag[::-1], 2) for flag in flags]
-        having = (packed[0] | packed[1] | packed[2] | packed[3]).bit_count()
-        octets = bitmap_octets(count)
-        mask = sum(1 << rank for rank, each in enumerate(packed) if each)
-        return mask, having, b"".join(each.to_bytes(octets, "little") for each in packed if each)
-
-    def look(first: int, end: int, least: int) -> bool:
-        """Note a range if more than `least` entries have it; tell whether it is broad."""
-        if words.weights[end] - words.weights[first] > least and (first, end) not in ranges:
-            mask, entries, octets = bits(first, end)
-            if entries > least:
-                ranges[first, end] = mask | BROAD_RANGE * (entries > limit), octets
-        return (first, end) in ranges and ranges[first, end][0] >= BROAD_RANGE
-
-    texts, ends = words.texts, words.ends
-    for number in range(len(texts)):
-        look(number, number + 1, heavy)
-        look(number, ends[number], heavy)
-    waiting = [(0, len(texts), 0)] if limit < count else []
-    while waiting:
-        first, end, length = waiting.pop()
-        while first < end:  # split by the next letter
-            text = texts[first]
-            if len(text) == length:  # the word that is this beginning itself
-                first += 1
-                continue
-            last = bisect_left(texts, text[: length + 1] + "\U0010ffff", first, end)
-            if text[length] != LINK and look(first, last, limit):
-                waiting.append((first, last, length + 1))
-            first = last
-    order = sorted(ranges)
-    return {
-        "broad_ranges": [each for pair in order for each in (*pair, ranges[pair][0])],
-        "broad_bits": b"".join(ranges[pair][1] for pair in order),
-    }
-
-
-def bitmap_octets(count: int) -> int:
-    """Return the octets of a bit for each entry."""
-    return (count + 7) // 8
 
 
 class _Numbers:

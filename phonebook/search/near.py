@@ -42,7 +42,7 @@ class Nearest:
 
     def __init__(self, index: Index, tables: Tables) -> None:
         """Look in these tables."""
-        self._index = index
+        self._index, self._words = index, index.words
         self._deletes, self._sounds = tables.near_deletes, tables.near_sounds
 
     def match(self, terms: Sequence[Term]) -> list[int]:
@@ -79,7 +79,7 @@ class Nearest:
             yield self._two_vague(words, unknown)
 
     def _is_known(self, word: str) -> bool:
-        return any(map(len, self._index.named(self._index.meant(word, False))))
+        return any(map(len, self._words.named(self._words.meant(word.encode()))))
 
     def _filtered(self, costs: dict[int, float], strict: Sequence[Term]) -> dict[int, float]:
         if not costs or not strict:
@@ -89,17 +89,16 @@ class Nearest:
 
     def _having(self, words: Sequence[str]) -> set[int]:
         """Return the entries in whose names all these words are, or begin a word."""
-        index = self._index
-        ranges = [index.meant(word, False) for word in words]
-        ranges.sort(key=lambda each: sum(map(len, index.named(each))))
+        ranges = [self._words.meant(word.encode()) for word in words]
+        ranges.sort(key=lambda each: sum(map(len, self._words.named(each))))
         found: set[int] = set()
         for number, each in enumerate(ranges):
             if number == 0:
-                if index.is_broad(*each[:2]):
+                if each[:2] in self._words.heavy:
                     return set()
-                found.update(*index.named(each))
+                found.update(*self._words.named(each))
             elif found:
-                ranks = index.among(each, found)
+                ranks = self._words.among(each, found)
                 found = {position for position, rank in ranks.items() if rank & 3 < 3}
         return found
 
@@ -133,8 +132,8 @@ class Nearest:
     def _is_name(self, word: str) -> bool:
         if word.isascii() and len(word) < 3 and word not in PARTICLES:
             return False  # initials, as a rule
-        number = self._index.word(word.encode())
-        return number >= 0 and bool(self._index.bearers(number))
+        number = self._words.word(word.encode())
+        return number >= 0 and bool(self._words.bearers(number))
 
     # Letters
 
@@ -205,10 +204,10 @@ class Nearest:
         compare = Comparison(word)
         found = []
         for number in sorted(numbers)[:_MAX_VAGUE]:
-            lists = self._index.bearers(number)
+            lists = self._words.bearers(number)
             if anchor is not None and all(map(anchor.isdisjoint, lists)):
                 continue
-            text = self._index.text(number)
+            text = self._words.text(number)
             distance = compare.distance(text)
             alike = sound(text) == own_sound
             begins = text[0] == word[0]

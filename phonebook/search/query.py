@@ -52,11 +52,6 @@ class Term(NamedTuple):
             and not self.excluded
         )
 
-    @property
-    def on_numbers(self) -> bool:
-        """Whether only telephone numbers can match it."""
-        return self.number is not None and self.field != ""
-
 
 def parse_query(text: str) -> tuple[Term, ...]:
     """Read a query into its terms, those without a word left out.

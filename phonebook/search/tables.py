@@ -19,8 +19,10 @@ FORMATS: Mapping[str, str] = {
     "postings": "I",
     "word_texts": "I",
     "text_rows": "I",
-    "broad_ranges": "I",
-    "broad_bits": "B",
+    "text_starts": "I",
+    "text_words": "I",
+    "heavy_ranges": "I",
+    "heavy_bits": "B",
     "number_endings": "Q",
     "number_entries": "I",
     "number_keys": "Q",
@@ -34,7 +36,10 @@ LINK = "\x01"
 
 ECHO = "~"
 
-BROAD_RANGE = 16
+FURTHER = 1 << 31
+"""Marks, in `text_words`, a further spelling of the word before it."""
+
+HEAVY_COLUMNS = 7
 
 FAMILY, NAME, ALIAS, OTHER, ECHOES = range(5)
 """The classes of section 9.5, and echoes; the first three are also the first slots."""
@@ -73,11 +78,16 @@ class Tables:
     """For each word, where in `text_rows` its texts begin, and the end."""
     text_rows: memoryview
     """Rows of another kind, behind the others: a text of several words that often stands there."""
-    broad_ranges: memoryview
-    """Threes (from, to, classes) of word ranges in many entries, ascending; the third is a sum of
-    1, 2, 4, 8 and, where the range is broad as [M-16] has it, BROAD_RANGE."""
-    broad_bits: memoryview
-    """For each of them and each of its classes (1, 2, 4, 8), a bit for each entry with a word."""
+    text_starts: memoryview
+    """For each such text, where in `text_words` it begins, and the end."""
+    text_words: memoryview
+    """The numbers of its words, in their order."""
+    heavy_ranges: memoryview
+    """Sevens, ascending: a range of words in many entries (from, to), the number of these, and of
+    the bits of them all, and of those with a word in each of the first three classes; 0 for none,
+    1 for the first."""
+    heavy_bits: memoryview
+    """A bit for each entry, again and again, each time in whole octets."""
     number_endings: memoryview
     """Digits of numbers in full, last first, a hexadecimal digit (plus 1) each; ascending."""
     number_entries: memoryview

@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from phonebook.search.match import TooBroadError
 from phonebook.search.query import NoWordError, QueryError, TooManyWordsError, parse_query
+from phonebook.search.ways import TooBroadError
 from phonebook.service.snapshot import Shelf, Snapshot, only
 from phonebook.wire import (
     Code,

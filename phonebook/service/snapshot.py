@@ -15,9 +15,10 @@ from zlib import crc32
 from phonebook.directory.entry import Directory, Entry, Header, Referral
 from phonebook.directory.project import exact, project
 from phonebook.search.build import build, hashed, in_order
-from phonebook.search.match import MAX_MATCHES, Index
+from phonebook.search.match import Index
 from phonebook.search.near import Nearest
 from phonebook.search.tables import Tables
+from phonebook.search.ways import MAX_MATCHES
 from phonebook.wire.codes import (
     CONNECTION_TIME,
     FOLDING,
@@ -134,10 +135,16 @@ class Snapshot:
         self.count = compiled.count
         self.found_at = f"{self.at} {TEXT[Code.FOUND]}\r\n".encode()
         self.found_one = b" matched=1 left=0 at=" + self.found_at
-        self.index = Index(compiled.tables, compiled.header, self.entry)
+        self.index = Index(compiled.tables, compiled.header, self.lines)
         self.near = Nearest(self.index, compiled.tables)
         self.referrals = [_render_referral(each) for each in compiled.header.referrals]
         self.help = _render_help(compiled.header, terms)
+
+    def lines(self, number: int) -> list[tuple[str, str]]:
+        """Return the fields and values of a listed entry, line by line."""
+        lines = self.listed.get(number).decode().split("\r\n")
+        del lines[-1]
+        return [(field, value) for field, _, value in (line.partition(": ") for line in lines)]
 
     def entry(self, number: int) -> Entry:
         """Return a listed entry, read from its lines."""

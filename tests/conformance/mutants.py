@@ -26,9 +26,11 @@ import phonebook.directory.numbers as NUMBERS
 import phonebook.directory.project as PROJECT
 import phonebook.directory.text as TEXT
 import phonebook.search.build as BUILD
+import phonebook.search.lines as LINES
 import phonebook.search.match as INDEX
 import phonebook.search.near as NEAR
 import phonebook.search.query as QUERY
+import phonebook.search.ways as WAYS
 import phonebook.service.answer as ANSWER
 import phonebook.service.snapshot as SNAPSHOT
 import phonebook.store as STORE
@@ -44,7 +46,7 @@ old_answer, old_datagram = ANSWER.answer, ANSWER.answer_datagram
 old_parse, old_query, old_render = ANSWER.parse_request, ANSWER.parse_query, ANSWER.render
 old_lookup, old_match, old_fold = ANSWER._lookup, INDEX.Index.match, TEXT._separated
 old_project, old_build = SNAPSHOT.project, SNAPSHOT.build
-old_entry_words, old_lines = BUILD._Words.add_entry, INDEX._lines
+old_entry_words, old_spelt = BUILD._Words.add_entry, LINES._spelt
 
 def change(octets):
     "Put what a function makes of a reply in its place, over both transports."
@@ -73,9 +75,13 @@ class Whole:
         named = BUILD.in_order(every)
         self.entries = [entry for _, entry in named]
         tables = old_build(every, named)
-        self.index = INDEX.Index(tables, directory.header, self.entries.__getitem__)
+        self.index = INDEX.Index(tables, directory.header, self.lines)
         self.near = NEAR.Nearest(self.index, tables)
         return old_project(directory)
+    def lines(self, number):
+        entry = self.entries[number]
+        return [("id", entry.id), ("kind", entry.kind)] + [
+            (field, value) for field, values in entry.fields for value in values]
 """
 
 # No mutant: C-4 (no case can make a server busy), X-2 (what a server asks others shows at those),
@@ -470,7 +476,7 @@ TEXT._separated = lambda text: "".join(
 """),
     Mutant("no-umlauts", "M-3", "TEXT._EXPANDABLE = re.compile('(?!)')"),
     Mutant("no-compounds", "M-3", """
-BUILD.spellings = INDEX.spellings = lambda text: [(each,) for each in TEXT.words(text)]
+BUILD.spellings = LINES.spellings = lambda text: [(each,) for each in TEXT.words(text)]
 """),
     Mutant("words-cut", "M-4", """
 TEXT._separated = lambda text: "".join(
@@ -494,7 +500,9 @@ def add_entry(self, position, name, entry):
     self._add("kind", [entry.kind], set(), position)
 BUILD._Words.add_entry = add_entry
 """),
-    Mutant("subtypes-apart", "M-9", "INDEX.is_named = lambda asked, field: asked in ('', field)"),
+    Mutant("subtypes-apart", "M-9", """
+INDEX.is_named = LINES.is_named = lambda asked, field: asked in ("", field)
+"""),
     Mutant("no-word-is-nothing", "M-10", """
 def lookup(request, snapshot):
     found = old_lookup(request, snapshot)
@@ -546,7 +554,9 @@ change_terms(lambda term: None if term.excluded and term.whole else term)
 change_terms(lambda term: None if term.excluded and term.field else term)
 """),
     # numbers
-    Mutant("numbers-as-text", "N-1", "INDEX.Index.numbers = lambda self, number, field: {}"),
+    Mutant("numbers-as-text", "N-1", """
+change_terms(lambda term: term._replace(number=None))
+"""),
     Mutant("extension-alone", "N-1", """
 keys = NUMBERS.Dialling.entry_keys
 NUMBERS.Dialling.entry_keys = lambda self, number: frozenset(
@@ -555,10 +565,10 @@ asked = NUMBERS.Dialling.query_keys
 NUMBERS.Dialling.query_keys = lambda self, number: frozenset(
     each for each in asked(self, number) if not number.international or not each.startswith("x"))
 """),
-    Mutant("no-last-digits", "N-2", "INDEX._MIN_ENDING = INDEX._MIN_NUMBER = 99"),
-    Mutant("numbers-only-phones", "N-3", """
-QUERY.Term.on_numbers = property(lambda self: self.number is not None)
+    Mutant("no-last-digits", "N-2", """
+WAYS.MIN_ENDING = WAYS.MIN_NUMBER = LINES.MIN_ENDING = LINES.MIN_NUMBER = 99
 """),
+    Mutant("numbers-only-phones", "N-3", "INDEX.Either = lambda number, words, count: number"),
     Mutant("phones-are-words", "N-4", """
 def phones(entry):
     return [(field, value) for field, values in entry.fields if field.startswith("phone")
@@ -567,21 +577,19 @@ def add_entry(self, position, name, entry):
     old_entry_words(self, position, name, entry)
     for field, value in phones(entry):
         self._add(field, BUILD._words("note", value), set(), position)
-def lines(entry):
-    yield from old_lines(entry)
-    for field, value in phones(entry):
-        yield from INDEX._line(field, BUILD.spellings(value))
-BUILD._Words.add_entry, INDEX._lines = add_entry, lines
+def spelt(base, value, *rest):
+    return BUILD.spellings(value) if base == "phone" else old_spelt(base, value, *rest)
+BUILD._Words.add_entry, LINES._spelt = add_entry, spelt
 """),
     Mutant("codes-are-digits", "N-5", """
 read = NUMBERS.read_number
-BUILD.read_number = INDEX.read_number = QUERY.read_number = lambda text: read(
+BUILD.read_number = LINES.read_number = QUERY.read_number = lambda text: read(
     re.sub("[*#]", "", text))
 """),
     # order
     Mutant("order-by-id", "O-1", """
 INDEX.Index.match = lambda self, terms: sorted(
-    old_match(self, terms), key=lambda each: self._entry(each).id)
+    old_match(self, terms), key=lambda each: self._lines(each)[0][1])
 """),
     Mutant("kinds-in-another-order", "O-1", """
 BUILD.KINDS = ("person", "place", "group", "service")

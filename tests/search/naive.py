@@ -338,7 +338,9 @@ def is_named(asked: str, name: str) -> bool:
 class Naive:
     """A directory, read anew for every query."""
 
-    def __init__(self, directory: Directory, broad: int = 5_000, share: int = 4) -> None:
+    def __init__(
+        self, directory: Directory, broad: int = 5_000, share: int = 4, read: int = 400
+    ) -> None:
         """Take what a viewer may see of it."""
         self.switchboard = Switchboard(directory)
         listed = {entry.id for entry in directory.entries if not entry.unlisted}
@@ -348,6 +350,7 @@ class Naive:
             if not entry.unlisted
         ]
         self.limit = max(broad, len(self.entries) / share)
+        self.read = read
 
     def _public(self, entry: Entry, listed: set[str]) -> Entry:
         fields = []
@@ -387,8 +390,6 @@ class Naive:
         """Return the ids that a query finds, in order. Raises `Refused`."""
         asked = terms(query)
         wanted = [term for term in asked if not term.excluded]
-        if all(self.is_broad(term) for term in wanted):
-            raise Refused(551)
         found = []
         for entry in self.entries:
             ranks = [self.rank(term, entry) for term in wanted]
@@ -400,6 +401,29 @@ class Naive:
         if len(found) > MATCHES:
             raise Refused(551)
         return [id for _, _, id in sorted(found)]
+
+    def may_refuse(self, query: str) -> bool:
+        """Whether a query may be refused by [M-16]."""
+        asked = terms(query)
+        return all(self.is_broad(term) for term in asked if not term.excluded) or any(
+            len(term.words) > 1 and self.having_all(term) > self.read for term in asked
+        )
+
+    def having_all(self, term: Term) -> int:
+        """Return how many entries have all words of a term, wherever in them."""
+        last = len(term.words) - 1
+        return sum(
+            all(
+                any(
+                    each == word or (place == last and not term.phrase and each.startswith(word))
+                    for line in entry.lines
+                    for spelt in line.words
+                    for each in spelt
+                )
+                for place, word in enumerate(term.words)
+            )
+            for entry in self.entries
+        )
 
     def is_broad(self, term: Term) -> bool:
         """Whether each word of a term is in very many entries."""

@@ -1,0 +1,65 @@
+"""The tables of words in many entries, whose lists would be long to read."""
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from phonebook.search.bits import octets_of, packed
+from phonebook.search.tables import ECHOES, LINK, OTHER
+
+_HEAVY, _SHARE = 1_000, 20
+"""A range of words is heavy in more entries than this, and than one in so many of all."""
+
+Lists = Callable[[int, int, int], Sequence[Iterable[int]]]
+"""Returns the entries of a class and a range of words, in one list or several."""
+
+
+def heavy(
+    count: int, texts: Sequence[str], ends: Sequence[int], weights: Sequence[int], lists: Lists
+) -> dict[str, Iterable[int] | bytes]:
+    """Return the two tables, of sorted words that begin one another up to `ends`."""
+    least = max(_HEAVY, count // _SHARE)
+    octets = octets_of(count)
+    numbers: dict[int, int] = {0: 0}  # of each run of bits: most words' are another's, too
+    columns = array("I")
+    for first, end in sorted(set(_ranges(texts, ends, weights, least))):
+        classes = [packed(_all(lists(rank, first, end)), count) for rank in range(ECHOES)]
+        every = classes[0] | classes[1] | classes[2] | classes[3]
+        columns.extend((first, end, every.bit_count(), numbers.setdefault(every, len(numbers))))
+        for bits in classes[:OTHER]:
+            many = bits if bits.bit_count() > least else 0
+            columns.append(numbers.setdefault(many, len(numbers)))
+    del numbers[0]
+    return {
+        "heavy_ranges": columns,
+        "heavy_bits": b"".join(bits.to_bytes(octets, "little") for bits in numbers),
+    }
+
+
+def _all(lists: Iterable[Iterable[int]]) -> Iterator[int]:
+    for each in lists:
+        yield from each
+
+
+def _ranges(
+    texts: Sequence[str], ends: Sequence[int], weights: Sequence[int], least: int
+) -> Iterator[tuple[int, int]]:
+    """Yield the ranges that a query's word can mean and that are in many entries."""
+    for number, end in enumerate(ends):
+        if weights[end] - weights[number] > least and not texts[number].startswith(LINK):
+            yield number, end
+            if weights[number + 1] - weights[number] > least:
+                yield number, number + 1
+    waiting = [(0, len(texts), 0)]
+    while waiting:
+        first, end, length = waiting.pop()
+        while first < end:  # split by the next letter
+            text = texts[first]
+            if len(text) == length:  # the word that is this beginning itself
+                first += 1
+                continue
+            last = bisect_left(texts, text[: length + 1] + "\U0010ffff", first, end)
+            if text[length] != LINK and weights[last] - weights[first] > least:
+                yield first, last
+                waiting.append((first, last, length + 1))
+            first = last

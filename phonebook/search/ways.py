@@ -1,0 +1,314 @@
+"""The ways in which a term finds entries.
+
+Each way tells its `weight`, at least as many as it finds; which entries those are, one or several
+too many (`candidates`); and of some given entries those that the term matches, and its class there
+(`among`). What finds many can give its candidates as bits (`bits`).
+
+Implements, of spec/phonebook.md, sections 9.3 and 9.4 as far as they say where a term is looked
+for, and [M-16].
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from functools import reduce
+from typing import Protocol
+from zlib import crc32
+
+from phonebook.directory.numbers import Number
+from phonebook.search.bits import having, packed, unpacked
+from phonebook.search.build import is_long
+from phonebook.search.lines import MIN_ENDING, MIN_NUMBER, Lines, Reading
+from phonebook.search.tables import OTHER, Tables, ending_code
+from phonebook.search.words import BEGINNING, Found, Range, Words
+
+MAX_MATCHES = 1_000
+MAX_READ = 400
+"""Entries that are read for a term of several words ([M-16])."""
+
+_SIXTEEN_DIGITS = 64  # bits of an ending's code
+_POSITION = 0xFFFFFFFF
+_MANY = 20_000  # entries of a word that are sooner taken as bits than read as a list
+
+
+class TooBroadError(Exception):
+    """More than 1,000 entries match, or may match ([M-16])."""
+
+
+class Way(Protocol):
+    """How a term finds entries."""
+
+    @property
+    def weight(self) -> int:
+        """At least as many entries as are found."""
+
+    @property
+    def unsure(self) -> int:
+        """At most so many of its candidates it does not find: it must read entries to know."""
+
+    def bits(self) -> int | None:
+        """The entries as bits, where that is quicker than a list."""
+
+    def candidates(self) -> set[int]:
+        """The entries, and maybe some that `among` would leave out."""
+
+    def among(self, candidates: set[int]) -> Found:
+        """The class of the term on those of these entries that it matches."""
+
+
+class OfWord:
+    """A word, or the beginning of one, in any field."""
+
+    unsure = 0
+
+    def __init__(self, words: Words, meant: Range) -> None:
+        """Look for these words."""
+        self._words, self._meant = words, meant
+        self._heavy = words.heavy.get(meant[:2])
+        self.weight = self._heavy.entries if self._heavy else words.weight(meant)
+
+    def bits(self) -> int | None:
+        """Return the entries of a heavy word as bits."""
+        return int.from_bytes(self._heavy.every, "little") if self._heavy else None
+
+    def candidates(self) -> set[int]:
+        """Return the entries that have the word."""
+        bits = self.bits()
+        return self._words.entries(self._meant) if bits is None else set(unpacked(bits))
+
+    def among(self, candidates: set[int]) -> Found:
+        """Return the class of the word on those that have it."""
+        return self._words.among(self._meant, candidates)
+
+
+class InField:
+    """A word, or the beginning of one, in a field; the class is 0."""
+
+    unsure = 0
+
+    def __init__(self, words: Words, rows: Iterable[int], limit: int) -> None:
+        """Look in these rows; more entries than `limit` are too many to begin with ([M-16])."""
+        self._lists = [words.row(row) for row in rows]
+        self._limit = limit
+        self.weight = sum(map(len, self._lists))
+
+    def bits(self) -> None:
+        """Return nothing: lists it is."""
+
+    def candidates(self) -> set[int]:
+        """Return the entries that have the word in the field."""
+        found: set[int] = set()
+        for entries in self._lists:
+            found.update(entries)
+            if len(found) > self._limit:
+                raise TooBroadError
+        return found
+
+    def among(self, candidates: set[int]) -> Found:
+        """Return those that have the word in the field."""
+        found: set[int] = set()
+        for entries in self._lists:
+            found |= candidates.intersection(entries)
+        return dict.fromkeys(found, 0)
+
+
+class OfKind:
+    """Entries of some kinds, each a span of their numbers; the class is 0."""
+
+    unsure = 0
+
+    def __init__(self, spans: Sequence[range]) -> None:
+        """Look for entries in these spans."""
+        self._spans = spans
+        self.weight = sum(map(len, spans))
+
+    def bits(self) -> int:
+        """Return the entries as bits."""
+        return sum((1 << len(span)) - 1 << span.start for span in self._spans)
+
+    def candidates(self) -> set[int]:
+        """Return the entries."""
+        return {each for span in self._spans for each in span}
+
+    def among(self, candidates: set[int]) -> Found:
+        """Return those of the kinds."""
+        return {each: 0 for each in candidates if any(each in span for span in self._spans)}
+
+
+class OfSequence:
+    """Several words next to one another, in a field or in any.
+
+    Repeated texts are compared once for all who have them. Others are read, entry by entry.
+    """
+
+    def __init__(
+        self,
+        words: Words,
+        ranges: Sequence[Range],
+        slots: frozenset[int] | None,
+        reading: Reading,
+        lines: Callable[[int], Lines],
+    ) -> None:
+        """Look for these words, in these slots, or in all that plain words are tried on."""
+        self._words, self._reading, self._lines = words, reading, lines
+        self._sure = self._of_texts(ranges, slots)
+        self._ranges = sorted(ranges, key=self._ordinary_weight)
+        self.unsure = self._ordinary_weight(self._ranges[0])
+        self.weight = self.unsure + sum(len(entries) for _, entries in self._sure)
+
+    def bits(self) -> None:
+        """Return nothing: most of them are to be read."""
+
+    def candidates(self) -> set[int]:
+        """Return the entries that have all the words."""
+        least, *others = self._ranges
+        if self._ordinary_weight(least) > _MANY:
+            found = self._every()
+        else:
+            found = set[int]().union(*self._words.ordinary(least))
+            found = self._having(found, others)
+        return found.union(*(entries for _, entries in self._sure))
+
+    def among(self, candidates: set[int]) -> Found:
+        """Return the class of the sequence; TooBroadError where too many are to be read."""
+        found: Found = {}
+        for rank, entries in self._sure:
+            found.update(dict.fromkeys(candidates.intersection(entries), rank))
+        unsure = self._having(candidates, self._ranges)
+        if len(unsure) > MAX_READ:
+            raise TooBroadError
+        for position in unsure:
+            read = self._reading(self._lines(position))
+            if read is not None:
+                found[position] = min(read, found.get(position, read))
+        return found
+
+    def _of_texts(
+        self, ranges: Sequence[Range], slots: frozenset[int] | None
+    ) -> list[tuple[int, memoryview]]:
+        """Return the entries of repeated texts that match, and the class: the beginnings first."""
+        tables, words = self._words.tables, self._words
+        rows = reduce(set.intersection, (words.texts(each.first, each.end) for each in ranges))
+        found = []
+        for row in rows:
+            if slots is not None and tables.row_slots[row] not in slots:
+                continue
+            rank = words.sequence_in(row, ranges)
+            if rank is not None:
+                found.append((0 if slots is not None else OTHER + rank, words.row(row)))
+        found.sort(key=lambda each: -each[0])
+        return found
+
+    def _ordinary_weight(self, words: Range) -> int:
+        return sum(map(len, self._words.ordinary(words)))
+
+    def _having(self, candidates: set[int], ranges: Iterable[Range]) -> set[int]:
+        """Return those candidates that have all these words, wherever in them."""
+        for each in ranges:
+            heavy = self._words.heavy.get(each[:2])
+            if heavy and self._ordinary_weight(each) > _MANY:
+                candidates = having(heavy.every, candidates)
+            else:
+                candidates = self._words.ordinary_among(each, candidates)
+            if not candidates:
+                break
+        return candidates
+
+    def _every(self) -> set[int]:
+        """Return the entries with all words, where each is in many."""
+        bits = -1
+        for each in self._ranges:
+            bits &= int.from_bytes(self._words.heavy[each[:2]].every, "little")
+        if bits.bit_count() > _MANY:
+            raise TooBroadError
+        return set(unpacked(bits))
+
+
+class OfNumber:
+    """A telephone number, by its keys and its last digits."""
+
+    def __init__(
+        self,
+        tables: Tables,
+        number: Number,
+        keys: frozenset[str],
+        field: str,
+        reading: Reading,
+        lines: Callable[[int], Lines],
+    ) -> None:
+        """Look for this number, in a field or in all."""
+        self._tables, self._reading, self._lines = tables, reading, lines
+        digits = number.digits
+        self._sure: set[int] = set()  # those that share its last digits
+        self._rank = 0 if field else BEGINNING
+        self._unsure: set[int] = set()  # those that equal it, or whose digits all are its end
+        for key in keys:
+            ending = key.removeprefix("+")
+            self._unsure |= self._with_ending(ending) if is_long(key) else self._hashed(key)
+        if len(digits) >= MIN_NUMBER:
+            self._unsure |= self._with_ending(digits[-MIN_NUMBER:])
+        if len(digits) >= MIN_ENDING and not number.extension:
+            self._sure = self._with_ending(digits)
+        if "." in field or len(digits) > 16:
+            self._unsure |= self._sure
+            self._sure = set()
+        self.unsure = len(self._unsure)
+        self.weight = len(self._sure) + self.unsure
+
+    def bits(self) -> None:
+        """Return nothing: some of them are to be read."""
+
+    def candidates(self) -> set[int]:
+        """Return the entries that may have the number."""
+        return self._sure | self._unsure
+
+    def among(self, candidates: set[int]) -> Found:
+        """Return the class of the number; TooBroadError where too many are to be read."""
+        found = dict.fromkeys(candidates & self._sure, self._rank)
+        unsure = candidates & self._unsure
+        if len(unsure) > MAX_MATCHES:
+            raise TooBroadError
+        for position in unsure:
+            rank = self._reading(self._lines(position))
+            if rank is not None:
+                found[position] = rank
+        return found
+
+    def _with_ending(self, digits: str) -> set[int]:
+        codes, code = self._tables.number_endings, ending_code(digits)
+        first = bisect_left(codes, code)
+        step = 1 << _SIXTEEN_DIGITS - 4 * min(len(digits), 16)
+        end = bisect_left(codes, code + step, first)
+        return set(self._tables.number_entries[first:end])
+
+    def _hashed(self, key: str) -> set[int]:
+        codes = self._tables.number_keys
+        code = crc32(key.encode()) << 32
+        first = bisect_left(codes, code)
+        end = bisect_right(codes, code | _POSITION, first)
+        return {each & _POSITION for each in codes[first:end]}
+
+
+class Either:
+    """Two ways at once: what one of them finds, with the lesser class."""
+
+    def __init__(self, one: Way, other: Way, count: int) -> None:
+        """Look in both ways for some of so many entries."""
+        self._one, self._other, self._count = one, other, count
+        self.weight = one.weight + other.weight
+        self.unsure = one.unsure + other.unsure
+
+    def bits(self) -> int | None:
+        """Return what one of them finds, where the other has bits."""
+        bits = self._other.bits()
+        return None if bits is None else bits | packed(self._one.candidates(), self._count)
+
+    def candidates(self) -> set[int]:
+        """Return what one of them finds."""
+        return self._one.candidates() | self._other.candidates()
+
+    def among(self, candidates: set[int]) -> Found:
+        """Return the lesser class."""
+        found = self._one.among(candidates)
+        for position, rank in self._other.among(candidates).items():
+            found[position] = min(rank, found.get(position, rank))
+        return found

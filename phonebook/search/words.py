@@ -1,0 +1,286 @@
+"""The words of a directory: which there are, and which entries each is in.
+
+Implements, of spec/phonebook.md, what [M-6] calls the beginning of a word, and the classes of 9.5,
+over the tables. A query's word means a range of words in octet order. Where such a range is in many
+entries it is heavy: it has a bit for each entry, since its lists would be long to read.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+from zlib import crc32
+
+from phonebook.search.bits import having
+from phonebook.search.tables import ECHOES, FAMILY, FURTHER, HEAVY_COLUMNS, OTHER, Tables
+
+BEGINNING = 4
+"""What a class grows by where only the beginning of a word matches."""
+
+Found = dict[int, int]
+"""Entries, and the class that a term has on each."""
+
+_SOONER_LOOKED_FOR = 20  # times that a list must be longer than that of whom we look for in it
+
+
+class Range(NamedTuple):
+    """The words that a query's word means: all that begin with it, or it alone."""
+
+    first: int
+    end: int
+    number: int
+    """Of the word itself; -1 where there is none."""
+
+
+class Heavy(NamedTuple):
+    """A range of words in many entries."""
+
+    entries: int
+    """How many have one."""
+    every: memoryview
+    """A bit for each of these."""
+    classes: tuple[memoryview | None, ...]
+    """The same for FAMILY, NAME and ALIAS, where these, too, are many."""
+
+
+class Words:
+    """The words of a directory, over its tables."""
+
+    def __init__(self, tables: Tables) -> None:
+        """Read these tables."""
+        self.tables = tables
+        self.heavy: dict[tuple[int, int], Heavy] = dict(_heavy(tables))
+        # one name instead of two, for what is read all the time
+        self._hash, self._ends = tables.word_hash, tables.word_ends
+        self._offsets, self._text = tables.word_offsets, tables.word_text
+        self._rows, self._words = tables.word_rows, len(tables.word_rows) // (ECHOES + 1)
+        self._weights, self._texts = tables.word_weights, tables.word_texts
+        self._row_offsets, self._postings = tables.row_offsets, tables.postings
+        self._size = len(tables.word_hash)
+        self._first_text = len(tables.row_slots) - len(tables.text_starts) + 1
+
+    def word(self, word: bytes) -> int:
+        """Return the number of a word, -1 where there is none."""
+        size = self._size
+        place = crc32(word) % size
+        while number := self._hash[place]:
+            start = self._offsets[number - 1]
+            if self._text[start : self._offsets[number]] == word:
+                return number - 1
+            place = place + 1 if place + 1 < size else 0
+        return -1
+
+    def beginning(self, word: bytes) -> tuple[int, int]:
+        """Return the range of the words that begin so."""
+        first = self._least(word)
+        length = len(word)
+        # behind the first that begins so, look further in growing steps, then between
+        end, step, last = first, 1, len(self._ends)
+        text, offsets = self._text, self._offsets
+        while end < last and text[offsets[end] : offsets[end] + length] == word:
+            end, step = end + step, step * 2
+        low, high = max(first, end - step // 2), min(end, last)
+        while low < high:
+            middle = (low + high) // 2
+            if text[offsets[middle] : min(offsets[middle] + length, offsets[middle + 1])] == word:
+                low = middle + 1
+            else:
+                high = middle
+        return first, low
+
+    def _least(self, word: bytes) -> int:
+        """Return the number of the first word that is not before this one."""
+        low, high = 0, len(self._ends)
+        text, offsets = self._text, self._offsets
+        while low < high:
+            middle = (low + high) // 2
+            if bytes(text[offsets[middle] : offsets[middle + 1]]) < word:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def meant(self, word: bytes, whole: bool = False) -> Range:
+        """Return the words that a query's word means."""
+        number = self.word(word)
+        if whole:
+            return Range(number, number + 1, number) if number >= 0 else Range(0, 0, -1)
+        if number >= 0:
+            return Range(number, self._ends[number], number)
+        return Range(*self.beginning(word), -1)
+
+    def text(self, number: int) -> str:
+        """Return a word."""
+        return str(self._text[self._offsets[number] : self._offsets[number + 1]], "utf-8")
+
+    # Entries
+
+    def weight(self, words: Range) -> int:
+        """Return at least as many as a range of words is in entries."""
+        return self._weights[words.end] - self._weights[words.first]
+
+    def lists(self, first: int, end: int, rank: int) -> memoryview:
+        """Return the entries of a range of words in a class, those of repeated texts left out."""
+        start, rows, offsets = rank * self._words, self._rows, self._row_offsets
+        return self._postings[offsets[rows[start + first]] : offsets[rows[start + end]]]
+
+    def texts(self, first: int, end: int) -> set[int]:
+        """Return the rows of the repeated texts that a range of words is in."""
+        return set(self.tables.text_rows[self._texts[first] : self._texts[end]])
+
+    def row(self, row: int) -> memoryview:
+        """Return the entries of a row, ascending."""
+        return self._postings[self._row_offsets[row] : self._row_offsets[row + 1]]
+
+    def rows(self, words: Range) -> set[int]:
+        """Return all rows of a range of words, of echoes and repeated texts too."""
+        found = self.texts(words.first, words.end)
+        for base in range(0, len(self._rows), self._words):
+            found.update(range(self._rows[base + words.first], self._rows[base + words.end]))
+        return found
+
+    def few(self, number: int, most: int) -> list[int] | None:
+        """Return the entries of a word, best first; None where they may be too many for that.
+
+        None, too, where other words begin with it, or a repeated text holds it.
+        """
+        if (
+            self._ends[number] > number + 1
+            or self._weights[number + 1] - self._weights[number] > most
+            or self._texts[number] < self._texts[number + 1]
+        ):
+            return None
+        rows, offsets = self._rows, self._row_offsets
+        found: list[int] = []
+        for place in range(number, number + ECHOES * self._words, self._words):
+            start, behind = rows[place], rows[place + 1]
+            if start < behind:
+                found += sorted(self._postings[offsets[start] : offsets[behind]])
+        return found if len(found) == 1 else list(dict.fromkeys(found))
+
+    def entries(self, words: Range) -> set[int]:
+        """Return the entries of a range of words that is not heavy."""
+        first, end, _ = words
+        found = {each for row in self.texts(first, end) for each in self.row(row)}
+        return found.union(*self.ordinary(words))
+
+    def ordinary(self, words: Range) -> list[memoryview]:
+        """Return the entries of a range of words, in several lists, without repeated texts."""
+        return [self.lists(words.first, words.end, rank) for rank in range(ECHOES)]
+
+    def ordinary_among(self, words: Range, candidates: set[int]) -> set[int]:
+        """Return those candidates that have one of these words, repeated texts left out."""
+        first, end, _ = words
+        found: set[int] = set()
+        for rank in range(ECHOES):
+            found |= self._intersection(candidates, first, end, rank)
+        return found
+
+    def sequence_in(self, row: int, ranges: Sequence[Range]) -> int | None:
+        """Return what the class of a sequence in a repeated text grows by; None if it is not."""
+        place = row - self._first_text
+        tables = self.tables
+        start, behind = tables.text_starts[place], tables.text_starts[place + 1]
+        spelt: list[list[int]] = []
+        for number in tables.text_words[start:behind]:
+            if number & FURTHER:
+                spelt[-1].append(number ^ FURTHER)
+            else:
+                spelt.append([number])
+        *firsts, last = ranges
+        found = None
+        for at in range(len(spelt) - len(firsts)):
+            end = spelt[at + len(firsts)]
+            if all(each.number in spelt[at + more] for more, each in enumerate(firsts)):
+                if last.number in end:
+                    return 0
+                if any(last.first <= number < last.end for number in end):
+                    found = BEGINNING
+        return found
+
+    def collect(self, words: Range) -> Found:
+        """Return the entries of a range of words that is not heavy, and the class on each."""
+        found: Found = {}
+        first, end, number = words
+        if end > number + 1:  # the greatest classes first: lesser ones replace them
+            self._collect(max(first, number + 1), end, BEGINNING, found)
+        if number >= 0:
+            self._collect(number, number + 1, 0, found)
+        return found
+
+    def _collect(self, first: int, end: int, more: int, found: Found) -> None:
+        for row in self.texts(first, end):
+            found.update(dict.fromkeys(self.row(row), OTHER + more))
+        for rank in range(OTHER, FAMILY - 1, -1):
+            found.update(dict.fromkeys(self.lists(first, end, rank), rank + more))
+
+    def among(self, words: Range, candidates: set[int]) -> Found:
+        """Return the class of a range of words on those candidates that have one."""
+        found: Found = {}
+        first, end, number = words
+        if number >= 0:
+            self._among(number, number + 1, 0, candidates, found)
+        if end > number + 1:
+            self._among(first, end, BEGINNING, candidates - found.keys(), found)
+        return found
+
+    def _among(self, first: int, end: int, more: int, left: set[int], found: Found) -> None:
+        """Find those of `left` that have one of these words, and their class by the rows."""
+        heavy = self.heavy.get((first, end))
+        if heavy:
+            left = having(heavy.every, left)
+        for rank in range(FAMILY, OTHER):
+            bits = heavy.classes[rank] if heavy else None
+            here = having(bits, left) if bits else self._intersection(left, first, end, rank)
+            if here:
+                found.update(dict.fromkeys(here, rank + more))
+                left = left - here
+                if not left:
+                    return
+        if not heavy:
+            here = self._intersection(left, first, end, OTHER)
+            for row in self.texts(first, end):
+                here |= _intersection(left, self.row(row), True)
+            left = here
+        found.update(dict.fromkeys(left, OTHER + more))
+
+    def _intersection(self, left: set[int], first: int, end: int, rank: int) -> set[int]:
+        rows, base = self._rows, rank * self._words
+        start, behind = rows[base + first], rows[base + end]
+        if start == behind:
+            return set()
+        offsets = self._row_offsets
+        entries = self._postings[offsets[start] : offsets[behind]]
+        return _intersection(left, entries, behind == start + 1)
+
+    def named(self, words: Range) -> list[memoryview]:
+        """Return the entries with one of these words in their name or alias, in several lists."""
+        lists = [self.lists(words.first, words.end, rank) for rank in range(OTHER)]
+        return [each for each in lists if len(each)]
+
+    def bearers(self, number: int) -> list[memoryview]:
+        """Return the entries with this very word in their name or alias, in several lists."""
+        return self.named(Range(number, number + 1, number))
+
+
+def _intersection(left: set[int], entries: memoryview, ascending: bool) -> set[int]:
+    if ascending and len(left) * _SOONER_LOOKED_FOR < len(entries):
+        return {each for each in left if _contains(entries, each)}
+    return left.intersection(entries)
+
+
+def _contains(entries: memoryview, position: int) -> bool:
+    place = bisect_left(entries, position)
+    return place < len(entries) and entries[place] == position
+
+
+def _heavy(tables: Tables) -> Iterator[tuple[tuple[int, int], Heavy]]:
+    octets = (tables.count + 7) // 8
+    maps = [
+        tables.heavy_bits[start : start + octets]
+        for start in range(0, len(tables.heavy_bits), octets or 1)
+    ]
+    for place in range(0, len(tables.heavy_ranges), HEAVY_COLUMNS):
+        first, end, count, *bits = tables.heavy_ranges[place : place + HEAVY_COLUMNS]
+        every, *classes = (maps[each - 1] if each else None for each in bits)
+        if every is not None:
+            yield (first, end), Heavy(count, every, tuple(classes))

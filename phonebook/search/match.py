@@ -36,7 +36,6 @@ from phonebook.search.ways import (
 from phonebook.search.words import Found, Words
 
 _FIELDS = 256  # whose slots are remembered
-_FEW = 32  # places in entries of a word that is answered without a look at ranks
 _POSITION = 0xFFFFFFFF
 
 
@@ -64,24 +63,27 @@ class Index:
 
     def match_words(self, words: Sequence[bytes]) -> list[int]:
         """Match the commonest query: words, or their beginnings, in any field; as `match` does."""
-        if len(words) == 1:
-            number = self.words.word(words[0])
-            few = self.words.few(number, _FEW) if number >= 0 else None
-            if few is not None:
-                return few
-        ranges = [self.words.meant(word) for word in words]
-        ranges.sort(key=self.words.weight)
-        least = ranges[0]
-        weight = self.words.weight(least)
+        meant = self.words.meant
+        ranges = [meant(word) for word in words]
+        weights = [self.words.weight(each) for each in ranges]
+        weight = min(weights)
         if weight > MAX_MATCHES:
-            ways = Counter(ranges).items()
-            return self._ranked([(OfWord(self.words, each), times) for each, times in ways], [])
-        found = self.words.collect(least) if weight else {}
-        for each in ranges[1:]:
-            if not found:
-                break
-            ranks = self.words.among(each, set(found))
-            found = {position: rank + found[position] for position, rank in ranks.items()}
+            times = Counter(ranges).items()
+            return self._ranked([(OfWord(self.words, each), often) for each, often in times], [])
+        if not weight:
+            return []
+        if len(words) == 1:
+            return self.words.ordered(ranges[0])
+        least = ranges.pop(weights.index(weight))
+        weights.remove(weight)
+        found = self.words.collect(least)
+        for _, each in sorted(zip(weights, ranges, strict=True)):
+            if len(found) == 1:  # who needs no rank
+                if not self.words.having(each, *found):
+                    return []
+            else:
+                ranks = self.words.among(each, found.keys())
+                found = {position: rank + found[position] for position, rank in ranks.items()}
         return _ordered(found)
 
     def kept(self, candidates: set[int], terms: Sequence[Term]) -> set[int]:

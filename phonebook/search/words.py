@@ -5,8 +5,7 @@ over the tables. A query's word means a range of words in octet order. Where suc
 entries it is heavy: it has a bit for each entry, since its lists would be long to read.
 """
 
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from typing import NamedTuple
 from zlib import crc32
 
@@ -19,7 +18,8 @@ BEGINNING = 4
 Found = dict[int, int]
 """Entries, and the class that a term has on each."""
 
-_SOONER_LOOKED_FOR = 20  # times that a list must be longer than that of whom we look for in it
+_REMEMBERED, _ROOM = 64, 262_144
+"""Entries of a word from which on they are remembered, and of all words that are: some 25 MB."""
 
 
 class Range(NamedTuple):
@@ -38,7 +38,7 @@ class Heavy(NamedTuple):
     """How many have one."""
     every: memoryview
     """A bit for each of these."""
-    classes: tuple[memoryview | None, ...]
+    classes: tuple[tuple[int, memoryview], ...]
     """The same for FAMILY, NAME and ALIAS, where these, too, are many."""
 
 
@@ -49,6 +49,8 @@ class Words:
         """Read these tables."""
         self.tables = tables
         self.heavy: dict[tuple[int, int], Heavy] = dict(_heavy(tables))
+        self._known: dict[Range, Found] = {}
+        self._room = _ROOM
         # one name instead of two, for what is read all the time
         self._hash, self._ends = tables.word_hash, tables.word_ends
         self._offsets, self._text = tables.word_offsets, tables.word_text
@@ -138,24 +140,39 @@ class Words:
             found.update(range(self._rows[base + words.first], self._rows[base + words.end]))
         return found
 
-    def few(self, number: int, most: int) -> list[int] | None:
-        """Return the entries of a word, best first; None where they may be too many for that.
-
-        None, too, where other words begin with it, or a repeated text holds it.
-        """
-        if (
-            self._ends[number] > number + 1
-            or self._weights[number + 1] - self._weights[number] > most
-            or self._texts[number] < self._texts[number + 1]
-        ):
-            return None
-        rows, offsets = self._rows, self._row_offsets
+    def ordered(self, words: Range) -> list[int]:
+        """Return the entries of a range of words that is not heavy, best first."""
+        first, end, number = words
         found: list[int] = []
-        for place in range(number, number + ECHOES * self._words, self._words):
-            start, behind = rows[place], rows[place + 1]
-            if start < behind:
-                found += sorted(self._postings[offsets[start] : offsets[behind]])
+        if number >= 0:
+            self._in_order(number, number + 1, found)
+            first = number + 1
+        if first < end:
+            self._in_order(first, end, found)
         return found if len(found) == 1 else list(dict.fromkeys(found))
+
+    def _in_order(self, first: int, end: int, found: list[int]) -> None:
+        """Append the entries of a range of words, class by class."""
+        rows, offsets, postings = self._rows, self._row_offsets, self._postings
+        texts = self._texts[first] < self._texts[end]
+        all_of_them = len(found) + self._weights[end] - self._weights[first]
+        base = 0
+        for _ in range(OTHER):
+            start, behind = rows[base + first], rows[base + end]
+            if start < behind:
+                here = postings[offsets[start] : offsets[behind]].tolist()
+                if behind > start + 1:
+                    here.sort()
+                found += here
+                if len(found) == all_of_them:
+                    return
+            base += self._words
+        here = self.lists(first, end, OTHER).tolist()
+        if texts:
+            for row in self.texts(first, end):
+                here += self.row(row)
+        here.sort()
+        found += here
 
     def entries(self, words: Range) -> set[int]:
         """Return the entries of a range of words that is not heavy."""
@@ -172,7 +189,7 @@ class Words:
         first, end, _ = words
         found: set[int] = set()
         for rank in range(ECHOES):
-            found |= self._intersection(candidates, first, end, rank)
+            found |= candidates.intersection(self.lists(first, end, rank))
         return found
 
     def sequence_in(self, row: int, ranges: Sequence[Range]) -> int | None:
@@ -199,58 +216,89 @@ class Words:
 
     def collect(self, words: Range) -> Found:
         """Return the entries of a range of words that is not heavy, and the class on each."""
-        found: Found = {}
         first, end, number = words
-        if end > number + 1:  # the greatest classes first: lesser ones replace them
-            self._collect(max(first, number + 1), end, BEGINNING, found)
-        if number >= 0:
-            self._collect(number, number + 1, 0, found)
-        return found
-
-    def _collect(self, first: int, end: int, more: int, found: Found) -> None:
-        for row in self.texts(first, end):
-            found.update(dict.fromkeys(self.row(row), OTHER + more))
-        for rank in range(OTHER, FAMILY - 1, -1):
-            found.update(dict.fromkeys(self.lists(first, end, rank), rank + more))
-
-    def among(self, words: Range, candidates: set[int]) -> Found:
-        """Return the class of a range of words on those candidates that have one."""
         found: Found = {}
-        first, end, number = words
+        left = self._weights[end] - self._weights[first]
         if number >= 0:
-            self._among(number, number + 1, 0, candidates, found)
-        if end > number + 1:
-            self._among(first, end, BEGINNING, candidates - found.keys(), found)
-        return found
+            left, found = self._collect(number, number + 1, 0, left, found)
+            first = number + 1
+        return self._collect(first, end, BEGINNING, left, found)[1] if left else found
 
-    def _among(self, first: int, end: int, more: int, left: set[int], found: Found) -> None:
-        """Find those of `left` that have one of these words, and their class by the rows."""
-        heavy = self.heavy.get((first, end))
-        if heavy:
-            left = having(heavy.every, left)
-        for rank in range(FAMILY, OTHER):
-            bits = heavy.classes[rank] if heavy else None
-            here = having(bits, left) if bits else self._intersection(left, first, end, rank)
-            if here:
-                found.update(dict.fromkeys(here, rank + more))
-                left = left - here
+    def _collect(
+        self, first: int, end: int, more: int, left: int, found: Found
+    ) -> tuple[int, Found]:
+        """Add entries, and their classes, to those found before; tell how many are left to add."""
+        rows, offsets = self._rows, self._row_offsets
+        base = 0
+        for rank in range(more, ECHOES + more):
+            start, behind = rows[base + first], rows[base + end]
+            if start < behind:
+                entries = self._postings[offsets[start] : offsets[behind]]
+                here = dict.fromkeys(entries, rank)
+                found = here | found if found else here
+                left -= len(entries)
                 if not left:
-                    return
-        if not heavy:
-            here = self._intersection(left, first, end, OTHER)
-            for row in self.texts(first, end):
-                here |= _intersection(left, self.row(row), True)
-            left = here
-        found.update(dict.fromkeys(left, OTHER + more))
+                    return left, found
+            base += self._words
+        for row in self.texts(first, end):
+            found = dict.fromkeys(self.row(row), OTHER + more) | found
+            left -= len(self.row(row))
+        return left, found
 
-    def _intersection(self, left: set[int], first: int, end: int, rank: int) -> set[int]:
-        rows, base = self._rows, rank * self._words
-        start, behind = rows[base + first], rows[base + end]
-        if start == behind:
-            return set()
-        offsets = self._row_offsets
-        entries = self._postings[offsets[start] : offsets[behind]]
-        return _intersection(left, entries, behind == start + 1)
+    def among(self, words: Range, candidates: Set[int]) -> Found:
+        """Return the class of a range of words on those candidates that have one."""
+        first, end, number = words
+        heavy = self.heavy.get((first, end))
+        if heavy is None:
+            found = self._remembered(words)
+            if len(found) < len(candidates):
+                return {each: rank for each, rank in found.items() if each in candidates}
+            return {each: found[each] for each in candidates if each in found}
+        left = having(heavy.every, candidates)
+        found = {}
+        if number >= 0 and end > number + 1:
+            found = self.among(Range(number, number + 1, number), left)
+            left -= found.keys()
+        more = 0 if end == number + 1 else BEGINNING
+        listed = self._remembered(words)
+        for each in left:
+            rank = listed.get(each, OTHER)
+            for mapped, bits in heavy.classes:
+                if mapped < rank and bits[each >> 3] >> (each & 7) & 1:
+                    rank = mapped
+            found[each] = rank + more
+        return found
+
+    def having(self, words: Range, position: int) -> bool:
+        """Tell whether an entry has one of these words."""
+        heavy = self.heavy.get(words[:2])
+        if heavy is None:
+            return position in self._remembered(words)
+        return bool(heavy.every[position >> 3] >> (position & 7) & 1)
+
+    def _remembered(self, words: Range) -> Found:
+        """Return what `collect` does, or `_listed`; that of the words asked last is kept."""
+        weight = self._weights[words.end] - self._weights[words.first]
+        if weight < _REMEMBERED:
+            return self.collect(words)
+        found = self._known.get(words)
+        if found is None:
+            heavy = self.heavy.get(words[:2])
+            found = self._listed(words, heavy) if heavy else self.collect(words)
+            self._known[words] = found
+            self._room -= len(found)
+            while self._room < 0:
+                self._room += len(self._known.pop(next(iter(self._known))))
+        return found
+
+    def _listed(self, words: Range, heavy: Heavy) -> Found:
+        """Return the class of heavy words in names and aliases, as far as it has no bits."""
+        mapped = {rank for rank, _ in heavy.classes}
+        found: Found = {}
+        for rank in range(OTHER - 1, FAMILY - 1, -1):
+            if rank not in mapped:
+                found.update(dict.fromkeys(self.lists(words.first, words.end, rank), rank))
+        return found
 
     def named(self, words: Range) -> list[memoryview]:
         """Return the entries with one of these words in their name or alias, in several lists."""
@@ -262,17 +310,6 @@ class Words:
         return self.named(Range(number, number + 1, number))
 
 
-def _intersection(left: set[int], entries: memoryview, ascending: bool) -> set[int]:
-    if ascending and len(left) * _SOONER_LOOKED_FOR < len(entries):
-        return {each for each in left if _contains(entries, each)}
-    return left.intersection(entries)
-
-
-def _contains(entries: memoryview, position: int) -> bool:
-    place = bisect_left(entries, position)
-    return place < len(entries) and entries[place] == position
-
-
 def _heavy(tables: Tables) -> Iterator[tuple[tuple[int, int], Heavy]]:
     octets = (tables.count + 7) // 8
     maps = [
@@ -281,6 +318,5 @@ def _heavy(tables: Tables) -> Iterator[tuple[tuple[int, int], Heavy]]:
     ]
     for place in range(0, len(tables.heavy_ranges), HEAVY_COLUMNS):
         first, end, count, *bits = tables.heavy_ranges[place : place + HEAVY_COLUMNS]
-        every, *classes = (maps[each - 1] if each else None for each in bits)
-        if every is not None:
-            yield (first, end), Heavy(count, every, tuple(classes))
+        classes = tuple((rank, maps[each - 1]) for rank, each in enumerate(bits[1:]) if each)
+        yield (first, end), Heavy(count, maps[bits[0] - 1], classes)

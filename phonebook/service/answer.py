@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from phonebook.directory.text import fold
 from phonebook.search.query import NoWordError, QueryError, TooManyWordsError, parse_query
 from phonebook.search.ways import TooBroadError
 from phonebook.service.snapshot import Shelf, Snapshot, only
@@ -83,7 +84,8 @@ def answer_datagram(datagram: bytes, snapshot: Snapshot) -> bytes | None:
 
 _PLAIN = re.compile(
     rb"(?:ENTRY(?: #([A-Za-z0-9]{1,16}))? ([a-z0-9][a-z0-9._-]{0,63})"
-    rb"|LOOKUP(?: #([A-Za-z0-9]{1,16}))? ([A-Za-z]+(?: [A-Za-z]+){,15}))"
+    rb"|LOOKUP(?: #([A-Za-z0-9]{1,16}))?(?: limit=([1-9]|[12][0-9]|3[0-2]))?"
+    rb" ([A-Za-z\x80-\xff]+(?: [A-Za-z\x80-\xff]+){,15}))"
 )
 
 
@@ -95,15 +97,16 @@ def _plain(line: bytes, snapshot: Snapshot) -> bytes | None:
     plain = _PLAIN.fullmatch(unpadded(line))
     if plain is None:
         return None
-    entry_tag, id, tag, words = plain.groups()
+    entry_tag, id, tag, limit, text = plain.groups()
     if id is not None:
         number = snapshot.listed.find(id)
         if number < 0 or (snapshot.some_apart and snapshot.apart.find(id) >= 0):
             return None
         head = b"250 #%b" % entry_tag if entry_tag else b"250"
         return b"%b%b%b.\r\n" % (head, snapshot.found_one, snapshot.listed.get(number))
+    words = text.lower().split(b" ") if text.isascii() else _folded(text)
     try:
-        found = snapshot.index.match_words(words.lower().split(b" "))
+        found = snapshot.index.match_words(words) if words else []
     except TooBroadError:
         return None
     if not found:
@@ -111,9 +114,21 @@ def _plain(line: bytes, snapshot: Snapshot) -> bytes | None:
     head = b"250 #%b" % tag if tag else b"250"
     if len(found) == 1:
         return b"%b%b%b.\r\n" % (head, snapshot.found_one, snapshot.listed.get(found[0]))
-    page = [snapshot.listed.get(number) for number in found[:DEFAULT_ENTRIES]]
+    most = int(limit) if limit else DEFAULT_ENTRIES
+    page = [snapshot.listed.get(number) for number in found[:most]]
     counts = b" matched=%d left=%d at=" % (len(found), len(found) - len(page))
     return b"%b%b%b%b.\r\n" % (head, counts, snapshot.found_at, b"\r\n".join(page))
+
+
+def _folded(text: bytes) -> list[bytes]:
+    """Return words folded, none where they are not UTF-8, or not letters alone."""
+    try:
+        words = text.decode().split(" ")
+    except UnicodeDecodeError:
+        return []
+    found = [fold(word).encode() for word in words if word.isalpha()]
+    good = len(found) == len(words) and all(each and b" " not in each for each in found)
+    return found if good else []
 
 
 def _outcome(request: Request, snapshot: Snapshot) -> _Outcome:

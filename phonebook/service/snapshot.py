@@ -56,7 +56,7 @@ class Shelf:
 
     def get(self, number: int) -> bytes:
         """Return the lines of an entry."""
-        return bytes(self.octets[self.offsets[number] : self.offsets[number + 1]])
+        return self.octets[self.offsets[number] : self.offsets[number + 1]].tobytes()
 
     def find(self, id: bytes) -> int:
         """Return the number of the entry with an id, -1 where there is none."""

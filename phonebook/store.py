@@ -11,11 +11,13 @@ import os
 import tempfile
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import phonebook
+from phonebook.beside import Begin, later
 from phonebook.directory.load import directory_files, load
 from phonebook.directory.problems import Problem
 from phonebook.service import image
@@ -23,6 +25,9 @@ from phonebook.service.snapshot import Compiled, compile
 
 SMALL = 262_144
 """Octets of YAML that are read sooner than a cache is asked for."""
+
+_PART = ".part"
+_ABANDONED = 3_600  # seconds: what was begun so long ago, nobody is still writing
 
 _YOUNG = 2_000_000_000  # nanoseconds: a file this young may change and keep its time
 
@@ -48,14 +53,20 @@ def is_small(files: Fingerprint) -> bool:
 
 
 def cache_place(chosen: Path | None = None) -> Path:
-    """Return the folder of the cache: chosen, systemd's, or where XDG has it."""
+    """Return the folder of the cache: chosen, systemd's, or where XDG has it.
+
+    Who has no home keeps nothing: the folder is then one that cannot be made.
+    """
     if chosen is not None:
         return chosen
     if given := os.environ.get("CACHE_DIRECTORY"):
         return Path(given.partition(":")[0])
     if given := os.environ.get("XDG_CACHE_HOME"):
         return Path(given) / "phonebook"
-    return Path.home() / ".cache" / "phonebook"
+    try:
+        return Path.home() / ".cache" / "phonebook"
+    except RuntimeError:
+        return Path(os.devnull) / "phonebook"
 
 
 def cache_file(path: Path, place: Path) -> Path:
@@ -77,13 +88,18 @@ class Made:
     """Why it was not."""
 
 
-def make(path: Path, place: Path | None) -> Made:
-    """Read and compile a directory, and write it into the cache if a place is given."""
+def make(path: Path, place: Path | None, begin: Begin = later) -> Made:
+    """Read and compile a directory, and write it into the cache if a place is given.
+
+    Of a large one, `begin` begins what can be done beside.
+    """
     before = fingerprint(path)
-    loaded = load(path)
+    if is_small(before):
+        begin = later
+    loaded = load(path, begin)
     if loaded.directory is None:
         return Made(None, loaded.problems)
-    compiled = compile(loaded.directory)
+    compiled = compile(loaded.directory, begin)
     if place is None:
         return Made(compiled, loaded.problems)
     file = cache_file(path, place)
@@ -102,12 +118,12 @@ def cached(path: Path, place: Path, verify: bool = False) -> Compiled | None:
     """Return a directory's compiled snapshot, mapped, if the cache has one that is true.
 
     Files are compared by size, time and number, and by content where one was young when it was
-    read, or where `verify` asks for it.
+    read, or where `verify` asks for it; that looks at every octet of the snapshot, too.
     """
     try:
         with cache_file(path, place).open("rb") as file:
             octets = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-        compiled, note = image.load(octets)
+        compiled, note = image.load(octets, whole=verify)
         return compiled if _is_true(note, fingerprint(path), verify) else None
     except (OSError, ValueError, KeyError, TypeError, image.ImageError):
         return None
@@ -137,7 +153,8 @@ def _write(file: Path, directory: Path, pieces: Iterable[bytes | memoryview]) ->
     if file.resolve().is_relative_to(directory.resolve()):
         raise OSError(f"{file.parent} lies inside the directory")
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    number, name = tempfile.mkstemp(dir=file.parent, prefix=".", suffix=".part")
+    _sweep(file.parent)
+    number, name = tempfile.mkstemp(dir=file.parent, prefix=".", suffix=_PART)
     try:
         with open(number, "wb") as part:
             for piece in pieces:
@@ -148,3 +165,11 @@ def _write(file: Path, directory: Path, pieces: Iterable[bytes | memoryview]) ->
     except BaseException:
         os.unlink(name)
         raise
+
+
+def _sweep(place: Path) -> None:
+    """Remove what was left half-written by those who were killed over it."""
+    for part in place.glob(f".*{_PART}"):
+        with suppress(OSError):
+            if time.time() - part.stat().st_mtime > _ABANDONED:
+                part.unlink()

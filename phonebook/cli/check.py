@@ -1,9 +1,15 @@
 """`phonebook check DIR`: every mistake of a directory, with its place and what to write instead."""
 
 import argparse
+import gc
 import json
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+
+_PATIENCE = 0.5  # seconds without a sign that it is at work
+_SHOWN = 0.1  # seconds that a sign stands
 
 _EPILOG = """\
 example:
@@ -20,10 +26,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print every problem; 0 where none is an error, 1 else, 4 where there is nothing to read."""
+    from phonebook.beside import beside
     from phonebook.directory.load import load
     from phonebook.directory.problems import Problem, printable
 
-    loaded = load(arguments.dir)
+    gc.disable()  # all that is read lives to the end
+    tell = _progress() if sys.stderr.isatty() else None
+    loaded = load(arguments.dir, beside, tell)
+    if tell:
+        sys.stderr.write("\r\x1b[K")
 
     def escaped(text: str) -> str:
         return printable(text).replace("%", "%25")
@@ -65,6 +76,21 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     gone = all(each.code in ("missing", "unreadable") for each in loaded.problems)
     return 4 if gone else 1
+
+
+def _progress() -> Callable[[float], None]:
+    """Return what shows on a terminal how far the reading is; nothing where it is quick."""
+    began = shown = time.monotonic()
+
+    def tell(share: float) -> None:
+        nonlocal shown
+        now = time.monotonic()
+        if now - began > _PATIENCE and now - shown > _SHOWN:
+            shown = now
+            sys.stderr.write(f"\r{share:.0%} read ")
+            sys.stderr.flush()
+
+    return tell
 
 
 def _counted(number: int, one: str, many: str) -> str:

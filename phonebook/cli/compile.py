@@ -24,13 +24,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Compile, unless what is there is still true: 0, 4 for a directory that is refused, 5."""
     from phonebook import store
+    from phonebook.beside import beside
     from phonebook.directory.problems import printable
 
     place = store.cache_place(arguments.cache)
     file = store.cache_file(arguments.dir, place)
     if store.cached(arguments.dir, place, arguments.verify) is None:
         gc.disable()  # all that is made lives to the end
-        made = store.make(arguments.dir, place)
+        made = store.make(arguments.dir, place, beside)
         for problem in made.problems:
             print(problem, file=sys.stderr)
         if made.compiled is None:

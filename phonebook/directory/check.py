@@ -4,14 +4,15 @@ Implements the sections "Files", "Entries" and "Links" of spec/directory.md, as 
 more than one entry. Reading never stops at an error, so one run shows them all.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from phonebook.directory.document import Document, ListNode, MappingNode, Node, Refused, Scalar
 from phonebook.directory.entry import Directory, Entry, Header
 from phonebook.directory.fields import KNOWN, LINKS, meant, nearest
 from phonebook.directory.header import read_header, read_settings
-from phonebook.directory.problems import Position, Problems, quoted
+from phonebook.directory.problems import Position, Problem, Problems, quoted
 from phonebook.directory.read_entry import Read, read_entry
 from phonebook.directory.text import words
 from phonebook.directory.values import is_empty
@@ -23,10 +24,15 @@ _TOP = ("directory", "server", "entries")
 # Dangling links for which a near id is looked for; it takes time in a large directory.
 _SUGGESTIONS = 100
 
+_TOLD = 500  # entries after which somebody hears how far the reading is
+
+Tell = Callable[[float], None]
+"""Hears again and again which share of the reading is done."""
+
 
 @dataclass(slots=True)
 class Part:
-    """What one file brings to a directory. It is plain, so that another process may read it."""
+    """What one file brings to a directory."""
 
     file: str
     problems: Problems
@@ -35,13 +41,37 @@ class Part:
     settings: dict[str, str] = field(default_factory=dict)
     entries: list[Read] = field(default_factory=list)
 
+    def packed(self) -> tuple[Any, ...]:
+        """Return the part, which has no header, as it goes from one process to another."""
+        problems = [
+            (each.severity, each.code, each.sentence, tuple(each.where)) for each in self.problems
+        ]
+        return self.file, problems, self.whole, self.entries
 
-def read_part(data: bytes, file: str, may_head: bool) -> Part:
+    @classmethod
+    def unpacked(
+        cls, file: str, problems: list[tuple[Any, ...]], whole: bool, entries: list[Read]
+    ) -> "Part":
+        """Return the part that was packed."""
+        part = cls(file, Problems(file), whole, entries=entries)
+        for severity, code, sentence, where in problems:
+            part.problems.append(Problem(severity, code, sentence, Position(*where)))
+        return part
+
+
+def nobody(share: float) -> None:
+    """Hear nothing."""
+
+
+def read_part(data: bytes, file: str, may_head: bool, tell: Tell = nobody) -> Part:
     """Read a file; only in one that `may_head` can the header stand."""
     problems = Problems(file)
     part = Part(file, problems)
     document = Document(data, problems)
-    for node in document.entries():
+    for number, node in enumerate(document.entries()):
+        if number % _TOLD == 0:
+            mark: Any = node.start_mark
+            tell(mark.index / len(data))
         read = read_entry(node, problems)
         if read:
             part.entries.append(read)
@@ -108,6 +138,9 @@ def _no_entries(node: Node, root: bool, problems: Problems) -> None:
 
 def _check_ids(parts: Sequence[Part], header: Header, problems: Problems) -> None:
     referrals = {referral.id for referral in header.referrals}
+    ids = [read[0][0] for part in parts for read in part.entries]
+    if len(set(ids)) == len(ids) and referrals.isdisjoint(ids):
+        return  # as nearly always; to look for where takes longer
     first: dict[str, tuple[Part, Read]] = {}
     for part in parts:
         for read in part.entries:
@@ -140,22 +173,24 @@ def _check_links(parts: Sequence[Part], entries: Iterable[Entry], problems: Prob
         for row, _, _, _, links in part.entries:
             for link in links:
                 name, text, line, column = link
+                base = name.partition(".")[0]
                 target = by_id.get(text)
-                where = Position(part.file, line, column)
                 if target is not None:
-                    _check_link(row[0], name.partition(".")[0], target, where, problems)
+                    if target.kind not in LINKS[base] or target.unlisted or text == row[0]:
+                        where = Position(part.file, line, column)
+                        _bad_link(row[0], base, target, where, problems)
                 elif whole:  # else its target may stand in what could not be read
                     ids = by_id if suggestions > 0 else {}
                     suggestions -= 1
                     problems.error(
                         "dangling-link",
-                        where,
+                        Position(part.file, line, column),
                         f"{quoted(name)} is the id of an entry, and there is no {quoted(text)}: "
-                        + _instead(name.partition(".")[0], text, ids),
+                        + _instead(base, text, ids),
                     )
 
 
-def _check_link(id: str, base: str, target: Entry, where: Position, problems: Problems) -> None:
+def _bad_link(id: str, base: str, target: Entry, where: Position, problems: Problems) -> None:
     kinds = LINKS[base]
     if target.kind not in kinds:
         wanted = " or ".join(f"`{kind}`" for kind in kinds)
@@ -169,7 +204,7 @@ def _check_link(id: str, base: str, target: Entry, where: Position, problems: Pr
         problems.error(
             "link-to-itself", where, f"`{base}` leads to the entry itself: remove the line."
         )
-    elif target.unlisted:
+    else:
         problems.warning(
             "unlisted-link",
             where,

@@ -25,7 +25,10 @@ class Entry:
 
     def get(self, field_name: str) -> tuple[str, ...]:
         """Return the lines of exactly this field, none where the entry has no such field."""
-        return next((lines for name, lines in self.fields if name == field_name), ())
+        for name, lines in self.fields:
+            if name == field_name:
+                return lines
+        return ()
 
     def hides(self, field_name: str) -> bool:
         """Whether this field is unlisted, itself or through its base name."""

@@ -7,12 +7,16 @@ all of them in one run, and no directory.
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from phonebook.directory.check import HEADER_FILE, Part, check, read_part
+from phonebook.beside import Begin, later
+from phonebook.directory.check import HEADER_FILE, Part, Tell, check, nobody, read_part
 from phonebook.directory.entry import Directory
 from phonebook.directory.problems import DirectoryError, Position, Problem, Problems, quoted
 
 SUFFIXES = (".yaml", ".yml")
+
+_LARGE = 1 << 20  # octets for whose reading a second process pays
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +34,12 @@ class Loaded:
         return self.directory
 
 
-def load(path: str | os.PathLike[str]) -> Loaded:
-    """Read a directory: one file, or every YAML file of a tree."""
+def load(path: str | os.PathLike[str], begin: Begin = later, tell: Tell | None = None) -> Loaded:
+    """Read a directory: one file, or every YAML file of a tree.
+
+    Of a large tree, `begin` begins the reading of every second file. `tell` hears again and again
+    which share is read.
+    """
     top = Path(path)
     problems = Problems(str(top))
     tree = os.path.isdir(top)  # which does not raise, as Path's may
@@ -39,13 +47,42 @@ def load(path: str | os.PathLike[str]) -> Loaded:
     if not files and not problems:
         where = Position(str(top), 1, 1)
         problems.error("missing", where, "No file here ends in .yaml or .yml: write one.")
-    parts = []
-    for file in files:
-        data = _octets(file, problems)
-        if data is not None:
-            may_head = not tree or file == top / HEADER_FILE
-            parts.append(read_part(data, str(file), may_head))
-    return _loaded(parts, problems, files)
+    header = top / HEADER_FILE if tree else top
+    theirs = {file: None for file in files[1::2] if file != header}
+    if sum(map(_size, theirs)) < _LARGE:
+        theirs = {}
+
+    def read_theirs() -> list[tuple[Any, ...]]:
+        return [_read(file, may_head=False).packed() for file in theirs]
+
+    begun = begin(read_theirs) if theirs else read_theirs
+    mine = [file for file in files if file not in theirs]
+    parts = {}
+    for number, file in enumerate(mine):
+
+        def told(share: float, before: int = number) -> None:
+            if tell:
+                tell((before + share) / len(mine))
+
+        parts[file] = _read(file, file == header, told)
+    parts |= {file: Part.unpacked(*part) for file, part in zip(theirs, begun(), strict=True)}
+    return _loaded([parts[file] for file in files], problems, files)
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except (OSError, ValueError):
+        return 0
+
+
+def _read(file: Path, may_head: bool, tell: Tell = nobody) -> Part:
+    """Read a file; one that cannot be read is an empty part."""
+    problems = Problems(str(file))
+    data = _octets(file, problems)
+    if data is None:
+        return Part(str(file), problems)
+    return read_part(data, str(file), may_head, tell)
 
 
 def load_text(data: bytes, name: str) -> Loaded:

@@ -3,7 +3,7 @@
 Implements spec/phonebook.md, section 9.6, the sort name of 9.5 and the initials of 9.2.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from phonebook.directory.entry import Entry
 from phonebook.directory.text import words
@@ -15,8 +15,7 @@ PARTICLES = frozenset(
 _SUFFIXES = frozenset({"jr", "sr", "ii", "iii", "iv"})
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(NamedTuple):
     """A name in folded words, and the place of the family's among them."""
 
     words: tuple[str, ...]
@@ -34,7 +33,8 @@ class Name:
 def read_name(entry: Entry) -> Name:
     """Return an entry's name in words, with the family's found by its field or by the rule."""
     name = words(entry.name)
-    family = words(entry.get("family")[0]) if entry.get("family") else []
+    written = entry.get("family")
+    family = words(written[0]) if written else []
     if family:
         start = _last_occurrence(family, name)
         end = start + len(family)

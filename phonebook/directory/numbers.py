@@ -5,7 +5,7 @@ Implements spec/phonebook.md, section 9.4. Two numbers are equal if they have a 
 """
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from phonebook.directory.entry import Header
 from phonebook.directory.text import fold_character
@@ -15,8 +15,7 @@ _NOT_DIGIT = re.compile(r"[^0-9]")
 _NOT_CODE = re.compile(r"[^0-9*#]")
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+class Number(NamedTuple):
     """A number as it was written: its digits, and how they are to be read."""
 
     digits: str
@@ -28,6 +27,8 @@ class Number:
 
 def read_number(text: str) -> Number:
     """Read a number (steps 1 to 3); a text without digits is a `Number` without any."""
+    if text.isascii() and text.isdigit():
+        return Number(text)
     text = text.lower() if text.isascii() else "".join(map(_plain, text))
     plus = text.find("+")
     international = plus >= 0 and not re.search("[0-9]", text[:plus])
@@ -100,10 +101,11 @@ class Dialling:
             keys |= self._dialled(digits)
             if self._outside and digits.startswith(self._outside) and digits != self._outside:
                 keys |= self._dialled(digits.removeprefix(self._outside))
-        prefix = "+" + self._main
-        for key in list(keys):
-            if self._main and key.startswith(prefix) and self._is_extension(key[len(prefix) :]):
-                keys.add("x" + key[len(prefix) :])
+        if self._main:
+            prefix = "+" + self._main
+            for key in list(keys):
+                if key.startswith(prefix) and self._is_extension(key[len(prefix) :]):
+                    keys.add("x" + key[len(prefix) :])
         return frozenset(keys)
 
     def _extension_keys(self, digits: str) -> frozenset[str]:

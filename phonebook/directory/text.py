@@ -52,7 +52,14 @@ def fold_character(character: str) -> str:
 
 def words(text: str) -> list[str]:
     """Return the folded words of the text, in their order."""
+    if text.isascii():
+        return text.encode().translate(_ASCII, _ASCII_VANISHES).decode().split()
     return _separated(text).split()
+
+
+def is_plain(text: str) -> bool:
+    """Whether each word of the text has one spelling, which `words` returns; most texts are so."""
+    return text.isascii() and "-" not in text
 
 
 def spellings(text: str) -> list[tuple[str, ...]]:
@@ -64,7 +71,7 @@ def spellings(text: str) -> list[tuple[str, ...]]:
     >>> spellings("Jean-Luc Müller")
     [('jean', 'jeanluc'), ('luc',), ('muller', 'mueller')]
     """
-    if text.isascii() and "-" not in text:
+    if is_plain(text):
         return [(word,) for word in words(text)]
     plain = _compounds(text)
     # An expansion replaces a letter by letters, so the words and the hyphens are the same.

@@ -4,18 +4,18 @@ Implements spec/phonebook.md, sections 9.2, 9.5 and, of 9.4, what the keys of an
 built here sees the projection alone, so what a viewer may not see cannot sway it.
 """
 
-import re
 from array import array
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate, chain
 from zlib import crc32
 
-from phonebook.directory.entry import Directory, Entry
+from phonebook.beside import Begin, later
+from phonebook.directory.entry import Directory, Entry, Header
 from phonebook.directory.fields import LINKS
 from phonebook.directory.names import Name, read_name
 from phonebook.directory.numbers import Dialling, read_number
-from phonebook.directory.text import spellings, words
+from phonebook.directory.text import is_plain, spellings, words
 from phonebook.search.heavy import heavy
 from phonebook.search.spell import deletes, sounds
 from phonebook.search.tables import (
@@ -42,145 +42,174 @@ BROAD_SHARE = 4
 PLAIN = frozenset({"email", "url"})
 """Fields whose words, like those of ids, have one spelling each (9.2)."""
 
-Values = bytes | bytearray | Iterable[int]
+Values = bytes | Iterable[int]
 
-_LONG_KEY = re.compile(r"\+?([0-9]{7,})")
-_ENDING = re.compile(r"\+?([0-9]+)")
+Rows = defaultdict[str, list[int]]
+"""For each word or text, the places of the entries that have it."""
+
+Placed = tuple[int, Name, Entry]
+"""An entry, with its name read, and its place in the order of equal rank."""
+
 _REPEATED = 3  # times that a text must stand in a field to be a row of its own, not its words
 
 
-def in_order(directory: Directory) -> list[tuple[Name, Entry]]:
-    """Return the entries in the order of equal rank, with their names read (O-1, O-2)."""
-    named = [(read_name(entry), entry) for entry in directory.entries]
-    named.sort(key=lambda each: (KINDS.index(each[1].kind), each[0].sort_name.encode(), each[1].id))
-    return named
+def in_order(directory: Directory) -> list[Placed]:
+    """Return the entries, each with its place in the order of equal rank (O-1, O-2).
+
+    They stay as the files have them, since that is how they lie in memory: to look at them all in
+    another order takes half as long again.
+    """
+    rank = {kind: number for number, kind in enumerate(KINDS)}
+    names = [read_name(entry) for entry in directory.entries]
+    # the order of code points is that of their octets in UTF-8
+    keys = [
+        (rank[entry.kind], name.sort_name, entry.id)
+        for name, entry in zip(names, directory.entries, strict=True)
+    ]
+    places = [0] * len(keys)
+    for place, number in enumerate(sorted(range(len(keys)), key=keys.__getitem__)):
+        places[number] = place
+    return list(zip(places, names, directory.entries, strict=True))
 
 
-def build(directory: Directory, named: Sequence[tuple[Name, Entry]]) -> Tables:
-    """Return the tables of a directory whose entries stand in this order."""
-    count = len(named)
-    values = Counter(
-        (field, value)
-        for _, entry in named
-        for field, found in entry.fields
-        if field.partition(".")[0] not in ("name", "alias", "phone")
-        for value in found
-    )
-    found = _Words([each for each, times in values.items() if times >= _REPEATED])
-    del values
-    numbers = _Numbers(Dialling(directory.header))
-    ends = dict.fromkeys(KINDS, 0)
-    for position, (name, entry) in enumerate(named):
-        ends[entry.kind] = position + 1
-        found.add_entry(position, name, entry)
-        numbers.add_entry(position, entry)
-    kinds, start = {}, 0
-    for kind in KINDS:
-        kinds[kind] = (start, max(start, ends[kind]))
-        start = kinds[kind][1]
-    made = found.tables() | numbers.tables()
-    made |= heavy(count, found.texts, found.ends, found.weights, found.lists)
+def build(header: Header, placed: Sequence[Placed], begin: Begin = later) -> Tables:
+    """Return the tables of entries; `begin` begins what can be done beside."""
+    numbers = begin(lambda: number_tables(header, placed))
+    found = _Words(placed)
+    near = begin(lambda: near_tables(found.near))
+    made = found.tables()
+    made |= heavy(len(placed), found.texts, found.ends, found.weights, found.lists)
+    made |= numbers() | near()
+    counts = Counter([entry.kind for _, _, entry in placed])
+    ends = list(accumulate([counts[kind] for kind in KINDS], initial=0))
+    kinds = {kind: (ends[rank], ends[rank + 1]) for rank, kind in enumerate(KINDS)}
     packed = {name: _packed(made[name], item) for name, item in FORMATS.items()}
-    return Tables(count, tuple(found.slots), kinds, **packed)
+    return Tables(len(placed), tuple(found.slots), kinds, **packed)
+
+
+def _columns(placed: Iterable[Placed]) -> dict[str, Rows]:
+    """Return the texts of each field whose words are looked up, with the entries that have them."""
+    columns: dict[str, Rows] = {"id": defaultdict(list)}
+    for place, _, entry in placed:
+        columns["id"][entry.id].append(place)
+        for field, texts in entry.fields:
+            column = columns.get(field)
+            if column is None:
+                if field == "name" or _base(field) == "phone":
+                    continue
+                column = columns[field] = defaultdict(list)
+            for text in texts:
+                column[text].append(place)
+    return columns
 
 
 def _packed(values: Values, item: str) -> memoryview:
-    if isinstance(values, bytes | bytearray):
-        return memoryview(values)
+    if isinstance(values, bytes):
+        return memoryview(values).cast(item)  # type: ignore[call-overload,no-any-return]
     return memoryview(values if isinstance(values, array) else array(item, values))
 
 
 class _Words:
     """The words of all entries, in rows by slot."""
 
-    def __init__(self, repeated: Iterable[tuple[str, str]]) -> None:
-        self.slots: dict[str, int] = {"": FAMILY, "name": NAME, "alias": ALIAS}
-        self._rows: list[dict[str, list[int]]] = [{}, {}, {}]  # of each slot: word -> entries
-        self._repeated: dict[tuple[str, str], list[int]] = {each: [] for each in repeated}
-        self.of_names: set[str] = set()  # words of names, for the near: initials are none
-        self.texts: list[str] = []
+    def __init__(self, placed: Sequence[Placed]) -> None:
+        self._rows: dict[str, Rows] = {slot: defaultdict(list) for slot in ("", "name", "alias")}
+        self._often: list[tuple[str, str, list[int]]] = []  # field, text, entries
+        near: set[str] = set()  # words of names; initials are none
+        named = self._add_names(placed, near)
+        for field, texts in _columns(placed).items():
+            self._add(field, texts, named)
+        for slot, rows in self._rows.items():
+            if _base(slot.removesuffix(ECHO)) == "alias":
+                near.update(rows)
+        self.slots = list(self._rows)
+        often = chain.from_iterable(_reader(field)(text) for field, text, _ in self._often)
+        self.texts = sorted(set(chain(often, *self._rows.values())))
+        self._number = {word: place for place, word in enumerate(self.texts)}
+        self.near = [(self._number[word], word) for word in sorted(near)]
         self.row_slots = array("H")
         self.row_lists: list[list[int]] = []
         self.word_rows = array("I")
         self.word_texts: list[list[int]] = []
 
-    def add_entry(self, position: int, name: Name, entry: Entry) -> None:
-        """Note the words of an entry."""
-        named: set[str] = set()
-        for place, spelt in enumerate(name_spellings(name, entry)):
-            named.update(spelt)
-            rows = self._rows[FAMILY if name.start <= place < name.end else NAME]
-            for word in spelt:
-                _note(rows, word, position)
-        self.of_names |= named - {name.initials}
-        self._add("id", id_words(entry.id), named, position)
-        for field, values in entry.fields:
-            for value in values:
-                entries = self._repeated.get((field, value))
-                if entries is None:
-                    self._add_value(field, value, named, position)
-                elif not entries or entries[-1] != position:
-                    entries.append(position)
+    def _add_names(self, placed: Sequence[Placed], near: set[str]) -> list[list[str]]:
+        """Note the words of all names; return them by entry, since what repeats one is an echo."""
+        named: list[list[str]] = [[]] * len(placed)
+        family, others = self._rows[""], self._rows["name"]
+        for place, name, entry in placed:
+            found: list[str] = []
+            for number, spelt in enumerate(name_spellings(name, entry)):
+                rows = family if name.start <= number < name.end else others
+                for word in spelt:
+                    rows[word].append(place)
+                found += spelt
+            named[place] = found
+            initials = name.initials
+            near.update([each for each in found if each != initials] if initials else found)
+        return named
 
-    def _add_value(self, field: str, value: str, named: set[str], position: int) -> None:
-        base = field.partition(".")[0]
-        if base not in ("name", "phone"):
-            found = _words(base, value)
-            self._add(field, found, named, position)
-            if base == "alias":
-                self.of_names.update(found)
-
-    def _add(self, field: str, found: Iterable[str], named: set[str], position: int) -> None:
-        plain, echoes = self._slot(field), self._slot(field + ECHO)
-        for word in found:
-            _note(self._rows[echoes if word in named else plain], word, position)
-
-    def _slot(self, field: str) -> int:
-        slot = self.slots.get(field)
-        if slot is None:
-            slot = self.slots[field] = len(self._rows)
-            self._rows.append({})
-        return slot
+    def _add(self, field: str, column: Rows, named: Sequence[list[str]]) -> None:
+        """Note the words of a field; a text that stands there often becomes a row of its own."""
+        whole = _base(field) in ("id", "alias")
+        plain, echoes = self._rows.get(field, defaultdict(list)), defaultdict(list)
+        read = _reader(field)
+        some_often = False
+        for text, entries in column.items():
+            if len(entries) >= _REPEATED and not whole:
+                self._often.append((field, text, entries))
+                some_often = True
+                continue
+            for place in entries:
+                names = named[place]
+                for word in read(text):
+                    if word in names:
+                        echoes[word].append(place)
+                    else:
+                        plain[word].append(place)
+        if plain or some_often:
+            self._rows[field] = plain
+        if echoes:
+            self._rows[field + ECHO] = echoes
 
     def tables(self) -> dict[str, Values]:
         """Number the words and the rows. (What `heavy` needs stays on the object.)"""
-        ranks = classes(self.slots)
         groups: list[list[tuple[str, int, list[int]]]] = [[] for _ in range(ECHOES + 1)]
-        for slot, rows in enumerate(self._rows):
+        ranks = classes(self.slots)
+        for slot, rows in enumerate(self._rows.values()):
             groups[ranks[slot]] += [(word, slot, entries) for word, entries in rows.items()]
-        texts: dict[str, list[int]] = {}  # word -> numbers of repeated texts
-        repeated: list[tuple[int, list[int]]] = []
-        for (field, value), entries in self._repeated.items():
-            for word in _words(field.partition(".")[0], value):
-                texts.setdefault(word, []).append(len(repeated))
-            repeated.append((self._slot(field), entries))
-        self._rows = []
-        self.texts = sorted({row[0] for group in groups for row in group}.union(texts))
-        number = {word: place for place, word in enumerate(self.texts)}
-        spelt = [_spelt(*each, number) for each in self._repeated]
-        for group in groups:
+        self._rows = {}
+        weights = [0] * len(self.texts)
+        for rank, group in enumerate(groups):
             group.sort()
-            counts = array("I", bytes(4 * (len(self.texts) + 1)))
+            counts = [0] * len(self.texts)
             for word, slot, entries in group:
-                counts[number[word] + 1] += 1
+                place = self._number[word]
+                if len(entries) > 1:  # one may have a word twice
+                    entries = sorted(set(entries))
+                if rank < ECHOES:
+                    weights[place] += len(entries)
+                counts[place] += 1
                 self.row_slots.append(slot)
                 self.row_lists.append(entries)
             before = len(self.row_lists) - len(group)
-            self.word_rows.extend(accumulate(counts[1:], initial=before))
-        plain = len(self.row_lists)
-        for slot, entries in repeated:
-            self.row_slots.append(slot)
+            self.word_rows.extend(accumulate(counts, initial=before))
+        self.word_texts = [[] for _ in self.texts]
+        slots = {slot: place for place, slot in enumerate(self.slots)}
+        for field, text, entries in self._often:
+            entries = sorted(set(entries))
+            for word in dict.fromkeys(_reader(field)(text)):
+                self.word_texts[self._number[word]].append(len(self.row_lists))
+                weights[self._number[word]] += len(entries)
+            self.row_slots.append(slots[field])
             self.row_lists.append(entries)
-        self.word_texts = [[plain + each for each in texts.get(word, ())] for word in self.texts]
+        spelt = [self._spelt(field, text) for field, text, _ in self._often]
         self.ends = _ends(self.texts)
-        octets = [word.encode() for word in self.texts]
-        named = [(number[word], word) for word in sorted(self.of_names)]
-        del groups, texts, repeated
         self.postings = array("I")
         for entries in self.row_lists:
             self.postings.extend(entries)
         self.row_offsets = array("I", accumulate(map(len, self.row_lists), initial=0))
-        self.weights = array("I", accumulate(map(self._weight, range(len(octets))), initial=0))
+        self.weights = array("I", accumulate(weights, initial=0))
+        octets = [word.encode() for word in self.texts]
         return {
             "word_text": b"".join(octets),
             "word_offsets": accumulate(map(len, octets), initial=0),
@@ -195,9 +224,17 @@ class _Words:
             "text_rows": chain.from_iterable(self.word_texts),
             "text_starts": accumulate(map(len, spelt), initial=0),
             "text_words": chain.from_iterable(spelt),
-            "near_deletes": deletes(named),
-            "near_sounds": sounds(named),
         }
+
+    def _spelt(self, field: str, text: str) -> list[int]:
+        """Return the numbers of a text's words, each with its further spellings behind it."""
+        if _base(field) in LINKS or _base(field) in PLAIN:
+            return [self._number[word] for word in _reader(field)(text)]
+        return [
+            self._number[word] | (FURTHER if place else 0)
+            for each in spellings(text)
+            for place, word in enumerate(each)
+        ]
 
     def lists(self, rank: int, first: int, end: int) -> "list[array[int] | list[int]]":
         """Return the entries of a range of words in a class, in one list or several."""
@@ -211,44 +248,30 @@ class _Words:
             found += [self.row_lists[each] for each in texts]
         return found
 
-    def _weight(self, word: int) -> int:
-        return sum(len(each) for rank in range(ECHOES) for each in self.lists(rank, word, word + 1))
+
+def _base(field: str) -> str:
+    return field.partition(".")[0]
 
 
-def _note(rows: dict[str, list[int]], word: str, position: int) -> None:
-    entries = rows.get(word)
-    if entries is None:
-        rows[word] = [position]
-    elif entries[-1] != position:
-        entries.append(position)
-
-
-def _words(base: str, value: str) -> Iterable[str]:
-    """Return the words under which a value of a field is found, all their spellings."""
+def _reader(field: str) -> Callable[[str], Iterable[str]]:
+    """Return what gives the words under which a value of a field is found, in all spellings."""
+    base = _base(field)
+    if base == "id":
+        return id_words
     if base in LINKS:
-        return [LINK + word for word in id_words(value)]
-    if base in PLAIN or (value.isascii() and "-" not in value):
-        return words(value)
-    return dict.fromkeys(chain.from_iterable(spellings(value)))
-
-
-def _spelt(field: str, value: str, number: Mapping[str, int]) -> list[int]:
-    """Return the numbers of a value's words, each with its further spellings behind it."""
-    base = field.partition(".")[0]
-    if base in LINKS or base in PLAIN:
-        return [number[word] for word in _words(base, value)]
-    return [
-        number[word] | (FURTHER if place else 0)
-        for each in spellings(value)
-        for place, word in enumerate(each)
-    ]
+        return lambda id: [LINK + word for word in id_words(id)]
+    if base in PLAIN:
+        return words
+    return lambda text: words(text) if is_plain(text) else chain.from_iterable(spellings(text))
 
 
 def name_spellings(name: Name, entry: Entry) -> list[tuple[str, ...]]:
     """Return the spellings of the name's words, a person's initials among them (9.2)."""
-    words = spellings(entry.name)
-    if entry.kind == "person" and name.initials:
-        words[0] = (*words[0], name.initials)
+    words: list[tuple[str, ...]] = [(each,) for each in name.words]
+    if not is_plain(entry.name):
+        words = spellings(entry.name)
+    if entry.kind == "person" and (initials := name.initials):
+        words[0] = (*words[0], initials)
     return words
 
 
@@ -260,13 +283,13 @@ def id_words(id: str) -> list[str]:
 def hashed(octets: Sequence[bytes]) -> "array[int]":
     """Return a table of open addressing, half of it free: number + 1 at crc32 modulo its size."""
     size = 2 * len(octets) + 1
-    table = array("I", bytes(4 * size))
+    table = [0] * size
     for number, each in enumerate(octets, 1):
         place = crc32(each) % size
         while table[place]:
             place = place + 1 if place + 1 < size else 0
         table[place] = number
-    return table
+    return array("I", table)
 
 
 def _ends(texts: Sequence[str]) -> "array[int]":
@@ -294,41 +317,47 @@ def classes(slots: Iterable[str]) -> list[int]:
     return ranks
 
 
-class _Numbers:
-    """The telephone numbers of all entries."""
+def number_tables(header: Header, placed: Iterable[Placed]) -> dict[str, bytes]:
+    """Return the tables of all telephone numbers."""
+    dialling = Dialling(header)
+    endings: set[int] = set()  # code << 32 | entry
+    others: set[int] = set()
+    for place, _, entry in placed:
+        for field, texts in entry.fields:
+            if not field.startswith("phone") or _base(field) != "phone":
+                continue
+            for text in texts:
+                keys = dialling.entry_keys(read_number(text))
+                others.update(
+                    [crc32(key.encode()) << 32 | place for key in keys if not is_long(key)]
+                )
+                for digits in _longest(keys):
+                    endings.add(ending_code(digits) << 32 | place)
+    ordered = sorted(endings)
+    return {
+        "number_endings": array("Q", [each >> 32 for each in ordered]).tobytes(),
+        "number_entries": array("I", [each & 0xFFFF_FFFF for each in ordered]).tobytes(),
+        "number_keys": array("Q", sorted(others)).tobytes(),
+    }
 
-    def __init__(self, dialling: Dialling) -> None:
-        self._dialling = dialling
-        self._endings: set[tuple[int, int]] = set()
-        self._keys: set[int] = set()
 
-    def add_entry(self, position: int, entry: Entry) -> None:
-        for field, values in entry.fields:
-            if field.partition(".")[0] == "phone":
-                for value in values:
-                    self._add(position, self._dialling.entry_keys(read_number(value)))
+def _longest(keys: Iterable[str]) -> list[str]:
+    """Return the digits of keys, less those that another ends with: its ends are theirs."""
+    digits = [each for key in keys if (each := key.removeprefix("+")).isdigit()]
+    digits.sort(key=len, reverse=True)
+    found = digits[:1]
+    for each in digits[1:]:
+        if not any(other.endswith(each) for other in found):
+            found.append(each)
+    return found
 
-    def _add(self, position: int, keys: frozenset[str]) -> None:
-        digits: list[str] = []
-        for key in keys:
-            if not is_long(key):
-                self._keys.add(crc32(key.encode()) << 32 | position)
-            if ending := _ENDING.fullmatch(key):
-                digits.append(ending[1])
-        for each in digits:
-            # the ends of a number are the ends of any longer one that it ends itself
-            if not any(len(other) > len(each) and other.endswith(each) for other in digits):
-                self._endings.add((ending_code(each), position))
 
-    def tables(self) -> dict[str, Values]:
-        endings = sorted(self._endings)
-        return {
-            "number_endings": [code for code, _ in endings],
-            "number_entries": [position for _, position in endings],
-            "number_keys": sorted(self._keys),
-        }
+def near_tables(words: Iterable[tuple[int, str]]) -> dict[str, bytes]:
+    """Return the tables by which misspelt words are found, of name words and their numbers."""
+    return {"near_deletes": deletes(words).tobytes(), "near_sounds": sounds(words).tobytes()}
 
 
 def is_long(key: str) -> bool:
     """Whether a key is found among the endings of numbers: seven digits or more, alone."""
-    return _LONG_KEY.fullmatch(key) is not None
+    digits = key.removeprefix("+")
+    return len(digits) >= 7 and digits.isdecimal()

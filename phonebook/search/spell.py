@@ -12,11 +12,12 @@ _LOOKED_AT = 7  # letters of a word that letters are left out of
 
 def deletes(words: Iterable[tuple[int, str]]) -> "array[int]":
     """Return the table `near_deletes` of name words and their numbers."""
-    codes = set()
+    codes: list[int] = []
     for number, word in words:
-        for each in left_out(word, limit_of(len(word))):
-            codes.add(crc32(each.encode()) << 32 | number)
-    return array("Q", sorted(codes))
+        left = left_out(word, limit_of(len(word)))
+        codes += {crc32(each.encode()) << 32 | number for each in left}
+    codes.sort()
+    return array("Q", codes)
 
 
 def sounds(words: Iterable[tuple[int, str]]) -> "array[int]":

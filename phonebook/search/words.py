@@ -278,17 +278,15 @@ class Words:
 
     def _remembered(self, words: Range) -> Found:
         """Return what `collect` does, or `_listed`; that of the words asked last is kept."""
-        weight = self._weights[words.end] - self._weights[words.first]
-        if weight < _REMEMBERED:
-            return self.collect(words)
         found = self._known.get(words)
         if found is None:
             heavy = self.heavy.get(words[:2])
             found = self._listed(words, heavy) if heavy else self.collect(words)
-            self._known[words] = found
-            self._room -= len(found)
-            while self._room < 0:
-                self._room += len(self._known.pop(next(iter(self._known))))
+            if len(found) >= _REMEMBERED:
+                self._known[words] = found
+                self._room -= len(found)
+                while self._room < 0:
+                    self._room += len(self._known.pop(next(iter(self._known))))
         return found
 
     def _listed(self, words: Range, heavy: Heavy) -> Found:

@@ -16,14 +16,14 @@ from phonebook.search.tables import FORMATS, Tables
 from phonebook.service.snapshot import Compiled, Shelf
 from phonebook.wire.codes import FOLDING
 
-FORMAT = f"1 {FOLDING} {sys.byteorder}"
+FORMAT = f"2 {FOLDING} {sys.byteorder}"
 """Changes with the layout, with what the tables mean, and with the folding table."""
 
 _MAGIC = b"PHONEBOOK IMAGE\n"
 _ALIGNMENT = 64  # octets: each part begins at a multiple
 _SHELVES = ("listed", "apart")
 _SHELF_FORMATS = {"octets": "B", "offsets": "I", "ids": "I"}
-_CHECKED = 1 << 20  # octets of each part that its checksum covers, so that opening stays quick
+_ENDS = 1 << 20  # octets at each end of a part that are compared at every opening
 
 
 class ImageError(Exception):
@@ -38,7 +38,8 @@ def dump(compiled: Compiled, note: Mapping[str, Any]) -> Iterator[bytes | memory
         pieces |= {f"{name}.{each.name}": getattr(shelf, each.name) for each in fields(shelf)}
     parts, place = {}, 0
     for name, piece in pieces.items():
-        parts[name] = [place, piece.nbytes, _checksum(piece)]
+        octets = piece.cast("B") if piece.nbytes else piece
+        parts[name] = [place, piece.nbytes, _checksum(octets), crc32(octets)]
         place += _aligned(piece.nbytes)
     head = json.dumps(
         {
@@ -62,19 +63,24 @@ def dump(compiled: Compiled, note: Mapping[str, Any]) -> Iterator[bytes | memory
         yield bytes(_aligned(piece.nbytes) - piece.nbytes)
 
 
-def load(octets: memoryview) -> tuple[Compiled, dict[str, Any]]:
+def load(octets: memoryview, whole: bool = False) -> tuple[Compiled, dict[str, Any]]:
     """Return what an image holds, and its note; its parts are views of these very octets.
 
     Raises `ImageError` for one that is torn, foreign, or of another version: whatever a lookup will
-    rely on is compared once, here.
+    rely on is compared once, here. Of a large part that is its length and its two ends, or all of
+    it where `whole` asks for that. An image takes its name when all of it is on the disk, so one
+    that was cut off is not there at all, or has another length, or ends in zeros; what may go wrong
+    inside is the disk's, or somebody's hand. To look for that at each start would read all of it:
+    450 MB, and half a second, where a million entries otherwise answer after a few pages. A lookup
+    that meets such octets gives a wrong reply, or fails; `phonebook compile --verify` finds them.
     """
     try:
-        return _load(octets)
+        return _load(octets, whole)
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise ImageError(f"its head is broken ({error!r})") from None
 
 
-def _load(octets: memoryview) -> tuple[Compiled, dict[str, Any]]:
+def _load(octets: memoryview, whole: bool) -> tuple[Compiled, dict[str, Any]]:
     begin = len(_MAGIC) + 16
     if octets[: len(_MAGIC)] != _MAGIC:
         raise ImageError("it is something else")
@@ -90,9 +96,13 @@ def _load(octets: memoryview) -> tuple[Compiled, dict[str, Any]]:
         raise ImageError("it is torn")
 
     def part(name: str, item: str) -> memoryview:
-        place, size, checksum = head["parts"][name]
+        place, size, of_ends, of_all = head["parts"][name]
         piece = octets[base + place : base + place + size]
-        if piece.nbytes != size or _checksum(piece) != checksum:
+        if (
+            piece.nbytes != size
+            or _checksum(piece) != of_ends
+            or (whole and crc32(piece) != of_all)
+        ):
             raise ImageError(f"its part {name} is torn")
         return cast("memoryview", piece.cast(item))  # type: ignore[call-overload]
 
@@ -146,6 +156,5 @@ def _aligned(size: int) -> int:
 
 
 def _checksum(piece: memoryview) -> int:
-    """Return a checksum of a part's beginning and end."""
-    octets = piece.cast("B") if piece.nbytes else piece
-    return crc32(octets[-_CHECKED:], crc32(octets[:_CHECKED]))
+    """Return the checksum of a part's two ends."""
+    return crc32(piece[-_ENDS:], crc32(piece[:_ENDS]))

@@ -12,9 +12,10 @@ from hashlib import sha256
 from itertools import accumulate
 from zlib import crc32
 
+from phonebook.beside import Begin, later
 from phonebook.directory.entry import Directory, Entry, Header, Referral
 from phonebook.directory.project import exact, project
-from phonebook.search.build import build, hashed, in_order
+from phonebook.search.build import Placed, build, hashed, in_order
 from phonebook.search.match import Index
 from phonebook.search.near import Nearest
 from phonebook.search.tables import Tables
@@ -72,13 +73,6 @@ class Shelf:
         return -1
 
 
-def shelf(rendered: Sequence[bytes], ids: Sequence[str]) -> Shelf:
-    """Return entries on a shelf."""
-    offsets = array("I", accumulate(map(len, rendered), initial=0))
-    index = hashed([id.encode() for id in ids])
-    return Shelf(memoryview(b"".join(rendered)), memoryview(offsets), memoryview(index))
-
-
 @dataclass(frozen=True, slots=True)
 class Compiled:
     """All that a snapshot is made of: what a file of the cache holds."""
@@ -95,31 +89,55 @@ class Compiled:
     """Entries, unlisted ones too."""
 
 
-def compile(directory: Directory) -> Compiled:
-    """Project, index and render a directory."""
+def compile(directory: Directory, begin: Begin = later) -> Compiled:
+    """Project, index and render a directory; `begin` begins what can be done beside."""
     seen = project(directory)
-    named = in_order(seen)
-    rendered = [render_entry(entry) for _, entry in named]
-    ids = [entry.id for _, entry in named]
-    listed = dict(zip(ids, rendered, strict=True))
+    placed = in_order(seen)
+    rendering = begin(lambda: _rendered(directory, placed))
+    tables = build(directory.header, placed, begin)
+    at, listed, apart = rendering()
+    return Compiled(
+        directory.header,
+        directory.settings,
+        tables,
+        _shelf(*listed),
+        _shelf(*apart),
+        at,
+        len(directory.entries),
+    )
+
+
+_Shelf = tuple[bytes, bytes, bytes]
+"""The octets of a shelf's three parts, as they go from one process to another."""
+
+
+def _rendered(directory: Directory, placed: Sequence[Placed]) -> tuple[str, _Shelf, _Shelf]:
+    """Return the directory's digest, and what stands on its shelves."""
+    ordered = [("", b"")] * len(placed)
+    for place, _, entry in placed:
+        ordered[place] = entry.id, render_entry(entry)
+    listed = dict(ordered)
     apart = {}
     for entry in exact(directory).entries:
         if entry.unlisted or entry.unlisted_fields:
             octets = render_entry(entry)
             if listed.get(entry.id) != octets:
                 apart[entry.id] = octets
+    shown = _stored(listed)
     digest = sha256(repr(directory.header).encode())
-    for octets in rendered:
-        digest.update(octets)
-    return Compiled(
-        directory.header,
-        directory.settings,
-        build(seen, named),
-        shelf(rendered, ids),
-        shelf(list(apart.values()), list(apart)),
-        digest.hexdigest()[:8],
-        len(directory.entries),
-    )
+    digest.update(shown[0])
+    return digest.hexdigest()[:8], shown, _stored(apart)
+
+
+def _stored(rendered: Mapping[str, bytes]) -> _Shelf:
+    """Return entries, by id, as they stand on a shelf."""
+    offsets = array("I", accumulate(map(len, rendered.values()), initial=0))
+    index = hashed([id.encode() for id in rendered])
+    return b"".join(rendered.values()), offsets.tobytes(), index.tobytes()
+
+
+def _shelf(octets: bytes, offsets: bytes, ids: bytes) -> Shelf:
+    return Shelf(memoryview(octets), memoryview(offsets).cast("I"), memoryview(ids).cast("I"))
 
 
 class Snapshot:
@@ -153,10 +171,8 @@ class Snapshot:
 
 def render_entry(entry: Entry) -> bytes:
     """Return the lines of an entry."""
-    lines = [f"id: {entry.id}\r\nkind: {entry.kind}\r\n"]
-    for field, values in entry.fields:
-        lines += [f"{field}: {value}\r\n" for value in values]
-    return "".join(lines).encode()
+    lines = [f"{field}: {value}\r\n" for field, values in entry.fields for value in values]
+    return f"id: {entry.id}\r\nkind: {entry.kind}\r\n{''.join(lines)}".encode()
 
 
 def read_rendered(octets: bytes) -> Entry:

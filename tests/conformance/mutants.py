@@ -21,6 +21,7 @@ class Mutant:
 # shortcuts for the plainest requests are left out, so that one place decides each rule.
 PRELUDE = """
 import contextlib, random, re, socket, struct, time, unicodedata
+from collections import defaultdict
 from dataclasses import replace
 import phonebook.directory.numbers as NUMBERS
 import phonebook.directory.project as PROJECT
@@ -46,7 +47,7 @@ old_answer, old_datagram = ANSWER.answer, ANSWER.answer_datagram
 old_parse, old_query, old_render = ANSWER.parse_request, ANSWER.parse_query, ANSWER.render
 old_lookup, old_match, old_fold = ANSWER._lookup, INDEX.Index.match, TEXT._separated
 old_project, old_build = SNAPSHOT.project, SNAPSHOT.build
-old_entry_words, old_spelt = BUILD._Words.add_entry, LINES._spelt
+old_columns, old_spelt = BUILD._columns, LINES._spelt
 
 def change(octets):
     "Put what a function makes of a reply in its place, over both transports."
@@ -72,9 +73,9 @@ class Whole:
         SNAPSHOT.project = self.project
     def project(self, directory):
         every = SNAPSHOT.exact(directory)
-        named = BUILD.in_order(every)
-        self.entries = [entry for _, entry in named]
-        tables = old_build(every, named)
+        placed = BUILD.in_order(every)
+        self.entries = {place: entry for place, _, entry in placed}
+        tables = old_build(directory.header, placed)
         self.index = INDEX.Index(tables, directory.header, self.lines)
         self.near = NEAR.Nearest(self.index, tables)
         return old_project(directory)
@@ -434,8 +435,8 @@ def project(directory):
     whole.update((each.id, each) for each in SNAPSHOT.exact(directory).entries)
     return old_project(directory)
 whole, SNAPSHOT.project = {}, project
-SNAPSHOT.build = lambda directory, named: old_build(
-    directory, [(name, whole[entry.id]) for name, entry in named])
+SNAPSHOT.build = lambda header, placed, begin: old_build(
+    header, [(place, name, whole[entry.id]) for place, name, entry in placed])
 """),
     Mutant("link-to-unlisted", "F-4", "PROJECT.LINKS = {}"),
     Mutant("entry-begun", "F-5", """
@@ -495,10 +496,13 @@ change_terms(lambda term: term._replace(whole=True))
 change_terms(lambda term: term._replace(whole=False))
 """),
     Mutant("kind-tried", "M-8", """
-def add_entry(self, position, name, entry):
-    old_entry_words(self, position, name, entry)
-    self._add("kind", [entry.kind], set(), position)
-BUILD._Words.add_entry = add_entry
+def columns(placed):
+    found = old_columns(placed)
+    found["kind"] = defaultdict(list)
+    for place, _, entry in placed:
+        found["kind"][entry.kind].append(place)
+    return found
+BUILD._columns = columns
 """),
     Mutant("subtypes-apart", "M-9", """
 INDEX.is_named = LINES.is_named = lambda asked, field: asked in ("", field)
@@ -520,12 +524,11 @@ ANSWER.parse_query = lambda text: old_query(re.sub(r'\\w+:(?=$| |"")', "", text)
     Mutant("never-too-broad", "M-13", "INDEX.MAX_MATCHES = 10 ** 9"),
     Mutant("wildcard", "M-14", """
 known = set()
-spell = BUILD.spellings
-def spellings(text):
-    found = spell(text)
-    known.update(each for word in found for each in word)
-    return found
-BUILD.spellings = spellings
+def build(header, placed, begin):
+    for _, name, entry in placed:
+        known.update(TEXT.words(entry.name))
+    return old_build(header, placed)
+SNAPSHOT.build = build
 def word(found):
     pattern = re.escape(found[0]).replace(r"\\*", ".*").replace(r"\\?", ".")
     return next((each for each in known if re.fullmatch(pattern, each)), found[0])
@@ -570,16 +573,17 @@ WAYS.MIN_ENDING = WAYS.MIN_NUMBER = LINES.MIN_ENDING = LINES.MIN_NUMBER = 99
 """),
     Mutant("numbers-only-phones", "N-3", "INDEX.Either = lambda number, words, count: number"),
     Mutant("phones-are-words", "N-4", """
-def phones(entry):
-    return [(field, value) for field, values in entry.fields if field.startswith("phone")
-            for value in values]
-def add_entry(self, position, name, entry):
-    old_entry_words(self, position, name, entry)
-    for field, value in phones(entry):
-        self._add(field, BUILD._words("note", value), set(), position)
+def columns(placed):
+    found = old_columns(placed)
+    for place, _, entry in placed:
+        for field, values in entry.fields:
+            if field.startswith("phone"):
+                for value in values:
+                    found.setdefault(field, defaultdict(list))[value].append(place)
+    return found
 def spelt(base, value, *rest):
     return BUILD.spellings(value) if base == "phone" else old_spelt(base, value, *rest)
-BUILD._Words.add_entry, LINES._spelt = add_entry, spelt
+BUILD._columns, LINES._spelt = columns, spelt
 """),
     Mutant("codes-are-digits", "N-5", """
 read = NUMBERS.read_number
@@ -599,7 +603,7 @@ INDEX.Index.match = lambda self, terms: sorted(old_match(self, terms))
 """),
     Mutant("sorted-by-name", "O-2", """
 name = BUILD.read_name
-BUILD.read_name = lambda entry: replace(name(entry), sort_name=TEXT.fold(entry.name))
+BUILD.read_name = lambda entry: name(entry)._replace(sort_name=TEXT.fold(entry.name))
 """),
     # referral and HELP
     Mutant("no-referral", "X-1", """

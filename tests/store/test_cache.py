@@ -6,6 +6,7 @@ import logging
 import os
 import random
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from servers import profile
 
 import phonebook
 from phonebook import store
+from phonebook.beside import Begin, beside
 from phonebook.directory.entry import Directory
 from phonebook.directory.load import load
 from phonebook.directory.problems import DirectoryError
@@ -187,8 +189,8 @@ def test_an_old_file_with_its_old_time_is_noticed_where_that_is_asked_for(
 def test_a_directory_that_changes_while_it_is_read_is_not_kept(
     folder: Path, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def reading(path: Path) -> object:
-        loaded = load(path)
+    def reading(path: Path, begin: Begin) -> object:
+        loaded = load(path, begin)
         rewrite(folder / "a.yaml", ADA.replace("4711", "4799"), OLD + 1)
         return loaded
 
@@ -431,7 +433,7 @@ def test_a_server_takes_what_is_true_and_makes_the_rest_anew(
     file = store.cache_file(folder, place)
     with monkeypatch.context() as patch:
         patch.setattr(store, "make", refuse(errno.EIO))
-        patch.setattr("subprocess.run", refuse(errno.EIO))
+        patch.setattr("subprocess.Popen", refuse(errno.EIO))
         assert serving(folder, place) == expected, "what is true is neither read nor made"
     file.write_bytes(file.read_bytes()[:-1])
     assert serving(folder, place) == expected
@@ -458,7 +460,59 @@ def test_a_server_is_told_what_is_wrong_with_a_directory(
     assert "a.yaml:1:" in caplog.text
 
 
+# Small mercies
+
+
+def test_who_has_no_home_is_served_without_a_cache(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("CACHE_DIRECTORY", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    assert unwritable(folder, store.cache_place())
+    assert none(folder, store.cache_place())
+
+
+def test_what_a_killed_one_left_is_removed_when_it_is_old(folder: Path, place: Path) -> None:
+    made(folder, place)
+    for name, age in ((".old.part", 7_200), (".young.part", 60), (".old.other", 7_200)):
+        rewrite(place / name, "half", time.time() - age)
+    made(folder, place)
+    left = {each.name for each in place.iterdir() if each.name.startswith(".")}
+    assert left == {".young.part", ".old.other"}
+
+
+def test_the_middle_of_a_large_part_is_looked_at_where_that_is_asked_for(
+    folder: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image, "_ENDS", 16)
+    file = made(folder, place)
+    octets = bytearray(file.read_bytes())
+    octets[octets.index(b"Analyst")] ^= 0x20
+    file.write_bytes(octets)
+    assert not none(folder, place)
+    assert store.cached(folder, place, verify=True) is None
+
+
 # Octet for octet
+
+
+def test_two_processes_make_what_one_makes(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, place: Path
+) -> None:
+    monkeypatch.setattr("phonebook.directory.load._LARGE", 0)
+    rewrite(folder / "c.yaml", "- name: Cara\n  contact: berta-muller\n  phon: 4713\n")
+    for path in (folder, ROOT / "examples/lab"):
+        alone, together = load(path), load(path, beside)
+        assert alone == together
+        one, two = compile(alone.unwrap()), compile(together.unwrap(), beside)
+        assert [*image.dump(one, {})] == [*image.dump(two, {})]
+    assert [problem.code for problem in load(folder, beside).problems] == ["unknown-field"]
+    rewrite(folder / "b.yaml", "- name: [\n")
+    assert load(folder, beside).problems == load(folder).problems != []
 
 
 def requests(directory: Directory, count: int) -> Iterator[bytes]:

@@ -3,6 +3,7 @@
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 
 from phonebook.search.bits import octets_of, packed
 from phonebook.search.tables import ECHOES, LINK, OTHER
@@ -10,7 +11,7 @@ from phonebook.search.tables import ECHOES, LINK, OTHER
 _HEAVY, _SHARE = 1_000, 20
 """A range of words is heavy in more entries than this, and than one in so many of all."""
 
-Lists = Callable[[int, int, int], Sequence[Iterable[int]]]
+Lists = Callable[[int, int, int], Iterable[Sequence[int]]]
 """Returns the entries of a class and a range of words, in one list or several."""
 
 
@@ -21,24 +22,27 @@ def heavy(
     least = max(_HEAVY, count // _SHARE)
     octets = octets_of(count)
     numbers: dict[int, int] = {0: 0}  # of each run of bits: most words' are another's, too
+    known: dict[tuple[int, int], list[int]] = {}  # by the weights, which tell what lists they are
     columns = array("I")
     for first, end in sorted(set(_ranges(texts, ends, weights, least))):
-        classes = [packed(_all(lists(rank, first, end)), count) for rank in range(ECHOES)]
-        every = classes[0] | classes[1] | classes[2] | classes[3]
-        columns.extend((first, end, every.bit_count(), numbers.setdefault(every, len(numbers))))
-        for bits in classes[:OTHER]:
-            many = bits if bits.bit_count() > least else 0
-            columns.append(numbers.setdefault(many, len(numbers)))
+        same = weights[first], weights[end]
+        if same not in known:
+            classes = [lists(rank, first, end) for rank in range(ECHOES)]
+            runs = [packed(chain.from_iterable(chain.from_iterable(classes)), count)]
+            for each in classes[:OTHER]:
+                many = sum(map(len, each)) > least
+                runs.append(packed(chain.from_iterable(each), count) if many else 0)
+            entries = runs[0].bit_count()
+            known[same] = []
+            if entries > least:
+                known[same] = [entries, *(numbers.setdefault(each, len(numbers)) for each in runs)]
+        if known[same]:
+            columns.extend((first, end, *known[same]))
     del numbers[0]
     return {
         "heavy_ranges": columns,
         "heavy_bits": b"".join(bits.to_bytes(octets, "little") for bits in numbers),
     }
-
-
-def _all(lists: Iterable[Iterable[int]]) -> Iterator[int]:
-    for each in lists:
-        yield from each
 
 
 def _ranges(

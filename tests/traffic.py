@@ -63,12 +63,13 @@ class Traffic:
     def __init__(self, directory: Directory, seed: int) -> None:
         self._chance = random.Random(seed)
         self._ids = [entry.id for entry in directory.entries]
-        self._lines = [
+        lines = (
             (field, value)
             for entry in directory.entries
             for field, values in entry.fields
             for value in values
-        ]
+        )
+        self._lines = list(dict.fromkeys(lines))
 
     def datagrams(self, count: int) -> Iterator[tuple[bytes, bool]]:
         """Give datagrams, and whether each is a valid request: a third of them are."""
@@ -116,9 +117,12 @@ class Traffic:
             tokens.append(f"#{chance.getrandbits(chance.choice([4, 64])):x}")
         if verb != "HELP" and chance.random() < 0.3:
             tokens.append("fields=" + chance.choice(["phone", "name,Phone", "kind", "note,x.y"]))
-        if verb == "LOOKUP" and chance.random() < 0.3:
+        linked = verb == "ENTRY" and chance.random() < 0.5
+        if linked:
+            tokens.append("links=" + chance.choice(["room", "member-of,Reports-To", "contact"]))
+        if (verb == "LOOKUP" or linked) and chance.random() < 0.3:
             tokens.append(f"limit={chance.randint(1, 32)}")
-        if verb == "LOOKUP" and chance.random() < 0.2:
+        if (verb == "LOOKUP" or linked) and chance.random() < 0.2:
             tokens.append(f"after={chance.choice(self._ids)}")
         if verb == "ENTRY":
             tokens.append(chance.choice([*self._ids, "nobody-of-this-name"]))

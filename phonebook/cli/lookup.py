@@ -15,11 +15,15 @@ examples:
   phone room:2.14 --fields phone,email
   phone smith -john org:physics        all but John
   phone --id ada-byron --server lab
+  phone --links member-of analysts     a group's members, by its id
+  phone --links room r-2-15            who is in a room
 """
 
 FOUND, NOTHING, WRONG_USE, NO_ANSWER, INTERRUPTED = 0, 1, 2, 3, 130
 
-VALUED = frozenset("--server --kind --fields --limit --after --ca --timeout --format".split())
+VALUED = frozenset(
+    "--server --kind --fields --links --limit --after --ca --timeout --format".split()
+)
 """The options that take a value."""
 
 MARK = "\0"
@@ -40,6 +44,11 @@ ADVICE = {
 }
 """What to do about a refusal, by its code."""
 
+ADVICE_ON_LINKS = {
+    503: "The server does not follow links: look for what links, as in member-of:analysts.",
+    551: "Too many entries are linked: name fewer links, or look for some: room:r-2-15 smith.",
+}
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
@@ -56,6 +65,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--id", action="store_true", help="QUERY is an entry's exact id")
     add("--kind", metavar="K", help="only person, place, group or service")
     add("--fields", metavar="A,B", default="", help="only these fields, and kind and name")
+    add("--links", metavar="A,B", default="", help="with an id: what these links lead to and from")
     add("--limit", metavar="N", type=int, default=10, help="at most N entries (10)")
     add("--after", metavar="ID", default="", help="go on behind the match with this id")
     way = parser.add_mutually_exclusive_group()
@@ -122,9 +132,10 @@ def _run(args: Namespace) -> int:
         "utf-8", "surrogateescape"
     )
     wire: list[str] = []
+    links = _names(args.links)
     common = {
         "server": args.server,
-        "fields": [name.strip() for name in args.fields.split(",")] if args.fields else (),
+        "fields": _names(args.fields),
         "transport": args.transport,
         "timeout": args.timeout,
         "cafile": args.ca,
@@ -134,7 +145,11 @@ def _run(args: Namespace) -> int:
     found = answer.Answer(())
     problem, code = "", FOUND
     try:
-        if args.id:
+        if links:
+            if args.kind:
+                raise answer.BadInput("--links is about one entry: leave --kind out.")
+            found = blocking.linked(query, links, limit=args.limit, after=args.after, **common)
+        elif args.id:
             if args.kind or args.after:
                 raise answer.BadInput("--id names one entry: leave --kind and --after out.")
             one = blocking.entry(query, **common)
@@ -147,7 +162,8 @@ def _run(args: Namespace) -> int:
         problem, code = str(error), WRONG_USE
     except answer.Refused as error:
         later = f" in {error.retry} seconds" if error.retry else " later"
-        advice = ADVICE.get(error.code, "The server refused the request.").format(later=later)
+        known = ADVICE | ADVICE_ON_LINKS if links else ADVICE
+        advice = known.get(error.code, "The server refused the request.").format(later=later)
         problem, code = f"{advice} ({f'{error.code} {error.text}'.strip()})", NO_ANSWER
     except answer.ClientError as error:
         problem, code = str(error), NO_ANSWER
@@ -157,7 +173,8 @@ def _run(args: Namespace) -> int:
         elif not found.entries:
             problem, code = f"Nothing found for {query}", NOTHING
         elif found.left:
-            problem = f"{found.left:,} more: add a word, or --limit {found.matched}."
+            narrower = "" if links else "add a word, or "
+            problem = f"{found.left:,} more: {narrower}--limit {found.matched}."
     if args.format == "wire":
         text = "".join(f"{line}\n" for line in wire)
     elif code in (WRONG_USE, NO_ANSWER):
@@ -167,7 +184,7 @@ def _run(args: Namespace) -> int:
     elif args.format == "yaml":
         text = output.as_yaml(found)
     else:
-        text = output.as_text(found, asked=bool(args.fields), width=_width())
+        text = output.as_text(found, asked=bool(args.fields), links=links, of=query, width=_width())
         if found.near:
             problem = ""  # the heading says it
     if not _write(text):
@@ -175,6 +192,10 @@ def _run(args: Namespace) -> int:
     if problem:
         print(f"phonebook: {output.visible(problem)}", file=sys.stderr)
     return code
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")] if text else []
 
 
 def _width() -> int | None:

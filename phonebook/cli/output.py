@@ -40,9 +40,21 @@ def width(text: str) -> int:
     )
 
 
-def as_text(answer: Answer, *, asked: bool = False, width: int | None = None) -> str:
-    """Return a card for one entry, a table for several; `asked`: the fields were chosen."""
-    if answer.near:
+def as_text(
+    answer: Answer,
+    *,
+    asked: bool = False,
+    links: Sequence[str] = (),
+    of: str = "",
+    width: int | None = None,
+) -> str:
+    """Return a card for one entry, a table for several; `asked`: the fields were chosen.
+
+    Where links `of` an entry were followed, its card, and a table for each link in a direction.
+    """
+    if links and answer.entries and answer.entries[0].id == of:
+        lines = _linked(answer.entries[0], answer.entries[1:], links, asked, width)
+    elif answer.near:
         lines = [NEAREST, *(f"{GAP}{row}" for row in _table(answer.entries, asked, width))]
     elif len(answer.entries) == 1:
         lines = _card(answer.entries[0])
@@ -63,6 +75,29 @@ def _card(entry: Entry) -> list[str]:
     column = max(len(label) for label, _ in rows)
     cells = (f"{GAP}{label:{column}}{GAP}{visible(line)}" for label, line in rows)
     return [visible(entry.name or entry.id), *cells]
+
+
+def _linked(
+    first: Entry, others: Sequence[Entry], links: Sequence[str], asked: bool, columns: int | None
+) -> list[str]:
+    names = {name.lower() for name in links}
+
+    def followed(entry: Entry) -> dict[str, list[str]]:
+        fields = entry.fields.items()
+        return {field: ids for field, ids in fields if field.partition(".")[0] in names}
+
+    groups: dict[str, list[Entry]] = {}
+    for entry in others:
+        own = followed(entry)
+        rest = {field: lines for field, lines in entry.fields.items() if field not in own}
+        headings = [field for field, ids in followed(first).items() if entry.id in ids]
+        headings += [f"{field} {first.id}" for field, ids in own.items() if first.id in ids]
+        for heading in headings or ["linked"]:
+            groups.setdefault(heading, []).append(entry._replace(fields=rest))
+    lines = _card(first)
+    for heading, entries in groups.items():
+        lines += ["", heading, *(f"{GAP}{row}" for row in _table(entries, asked, columns))]
+    return lines
 
 
 def _table(entries: Sequence[Entry], asked: bool, columns: int | None) -> list[str]:

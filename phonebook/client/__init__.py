@@ -1,4 +1,4 @@
-"""Asking a phonebook server: `lookup` and `entry` wait for the answer, `asking.ask` does not.
+"""Asking a phonebook server: `lookup`, `entry` and `linked` wait, `asking.ask` does not.
 
 >>> from phonebook.client import lookup
 >>> for entry in lookup("ada", server="lab").entries:  # doctest: +SKIP
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         NoAnswer,
         Refused,
     )
-    from phonebook.client.blocking import entry, lookup
+    from phonebook.client.blocking import entry, linked, lookup
 
 __all__ = [
     "Answer",
@@ -31,6 +31,7 @@ __all__ = [
     "NoAnswer",
     "Refused",
     "entry",
+    "linked",
     "lookup",
 ]
 
@@ -40,5 +41,5 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    module = "blocking" if name in ("entry", "lookup") else "answer"
+    module = "blocking" if name in ("entry", "linked", "lookup") else "answer"
     return getattr(import_module(f"{__name__}.{module}"), name)

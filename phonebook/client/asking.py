@@ -26,7 +26,7 @@ from phonebook.client.answer import Answer, BadInput, ClientError, Entry, NoAnsw
 from phonebook.client.blocking import server_address
 from phonebook.client.exchange import Action, Connect, Exchange, Send, Trace, Transport
 from phonebook.client.inquiry import Ask, Find, Question, inquire
-from phonebook.wire import ALPN, Reply
+from phonebook.wire import ALPN, LINKS, Reply
 
 PATIENCE = 1.0  # seconds for a connection while there is a further address to try
 
@@ -81,6 +81,35 @@ async def ask_entry(
     )
     answer = await _run(reactor, question, server, cafile)
     return answer.entries[0] if answer.entries and not answer.near else None
+
+
+async def ask_linked(
+    reactor: Any,
+    id: str,
+    links: Sequence[str] = LINKS,
+    *,
+    server: str | None = None,
+    fields: Sequence[str] = (),
+    limit: int = 10,
+    after: str = "",
+    transport: str = "auto",
+    timeout: float = 5.0,
+    cafile: str | None = None,
+    trace: Trace | None = None,
+) -> Answer:
+    """Ask for the entry with this id and those linked to it, as `blocking.linked` does."""
+    question = Question(
+        id,
+        verb="ENTRY",
+        fields=fields,
+        links=links,
+        limit=limit,
+        after=after,
+        transport=Transport(transport),
+        timeout=timeout,
+        trace=trace,
+    )
+    return await _run(reactor, question, server, cafile)
 
 
 async def _run(reactor: Any, question: Question, server: str | None, cafile: str | None) -> Answer:

@@ -16,7 +16,7 @@ from phonebook.client.address import Address
 from phonebook.client.answer import Answer, BadInput, ClientError, Entry, NoAnswer
 from phonebook.client.exchange import Action, Connect, Exchange, Send, Trace, Transport
 from phonebook.client.inquiry import Ask, Find, Question, inquire
-from phonebook.wire import ALPN, Reply
+from phonebook.wire import ALPN, LINKS, Reply
 
 if TYPE_CHECKING:
     from ssl import SSLContext, SSLSocket
@@ -79,6 +79,39 @@ def entry(
     )
     answer = _run(question, server, cafile, family)
     return answer.entries[0] if answer.entries and not answer.near else None
+
+
+def linked(
+    id: str,
+    links: Sequence[str] = LINKS,
+    *,
+    server: str | None = None,
+    fields: Sequence[str] = (),
+    limit: int = 10,
+    after: str = "",
+    transport: str = "auto",
+    timeout: float = 5.0,
+    cafile: str | None = None,
+    family: int = 0,
+    trace: Trace | None = None,
+) -> Answer:
+    """Ask for the entry with this id, the first of the answer, and for those linked to it.
+
+    These links of it are followed one step, in both directions; the server needs the capability
+    `links`. `limit` counts all entries of the answer.
+    """
+    question = Question(
+        id,
+        verb="ENTRY",
+        fields=fields,
+        links=links,
+        limit=limit,
+        after=after,
+        transport=Transport(transport),
+        timeout=timeout,
+        trace=trace,
+    )
+    return _run(question, server, cafile, family)
 
 
 def server_address(server: str | None) -> Address:

@@ -21,7 +21,7 @@ from phonebook.client.answer import (
     Refused,
 )
 from phonebook.client.exchange import Trace, Transport
-from phonebook.wire import PADDED, PORT, Block, Code, Reply, Request
+from phonebook.wire import LINKS, PADDED, PORT, Block, Code, Reply, Request
 
 MAX_DEPTH = 3  # referrals followed one after another (X-3)
 MAX_SERVERS = 8  # asked for one question (X-3)
@@ -38,6 +38,7 @@ class Question(NamedTuple):
     verb: str = "LOOKUP"
     kind: str | None = None
     fields: Sequence[str] = ()
+    links: Sequence[str] = ()
     limit: int = 10
     after: str = ""
     transport: Transport = Transport.AUTO
@@ -47,15 +48,18 @@ class Question(NamedTuple):
     def request(self, limit: int, after: str) -> Request:
         """Return the request for one page, without a tag."""
         options = []
-        if self.fields:
-            names = dict.fromkeys(["kind", "name", *(name.lower() for name in self.fields)])
-            options.append(("fields", ",".join(names)))
+        if self.fields:  # what links is among them: the answer tells how each entry is linked
+            names = ["kind", "name", *self.fields, *self.links]
+            options.append(("fields", ",".join(dict.fromkeys(map(str.lower, names)))))
+        if self.links:
+            options.append(("links", ",".join(self.links)))
         argument = self.argument
-        if self.verb == "LOOKUP":
+        if self.verb == "LOOKUP" or self.links:
             if limit != 10:
                 options.append(("limit", str(limit)))
             if after:
                 options.append(("after", after))
+        if self.verb == "LOOKUP":
             if self.kind:
                 argument = f"kind:{self.kind} {argument}"
             if re.match(r" *[a-z][a-z0-9-]{0,31}=", argument):
@@ -73,6 +77,9 @@ class Question(NamedTuple):
         for name in self.fields:
             if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,31}(\.[A-Za-z0-9-]{1,30})?", name):
                 raise BadInput(f"{name!r} is no name of a field: write letters, as in phone.")
+        for name in self.links:
+            if name.lower() not in LINKS:
+                raise BadInput(f"{name!r} is no link: write {', '.join(LINKS)}.")
         if self.kind and not re.fullmatch(r"[A-Za-z]+", self.kind):
             raise BadInput(f"{self.kind!r} is no kind: write person, place, group or service.")
         for each in (self.after, self.argument if self.verb == "ENTRY" else ""):

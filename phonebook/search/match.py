@@ -7,12 +7,12 @@ left, and no entry is read before that.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 
 from phonebook.directory.entry import Header
 from phonebook.directory.numbers import Dialling
 from phonebook.search.bits import having, octets_of, unpacked
-from phonebook.search.build import BROAD, BROAD_SHARE, KINDS
+from phonebook.search.build import BROAD, BROAD_SHARE, KINDS, id_words
 from phonebook.search.lines import (
     Lines,
     is_link,
@@ -92,6 +92,34 @@ class Index:
             matched = self._way(term).among(candidates).keys()
             candidates = candidates - matched if term.excluded else candidates & matched
         return candidates
+
+    def linking(self, links: Set[str], id: str) -> set[int]:
+        """Return the entries of which one of these links leads to the entry with an id.
+
+        Raises `TooBroadError` where too many would have to be read.
+        """
+
+        def leads(position: int) -> bool:
+            lines = self._lines(position)
+            return any(value == id and field.partition(".")[0] in links for field, value in lines)
+
+        ranges = [self.words.meant((LINK + word).encode(), whole=True) for word in id_words(id)]
+        slots = frozenset[int]().union(*map(self._slots_of, links))
+        texts = [
+            row for row in self.words.same_texts(ranges) if self._tables.row_slots[row] in slots
+        ]
+        sure: set[int] = set()
+        maybe = self.words.all_ordinary(ranges)
+        for row in texts:
+            entries = self.words.row(row)
+            if len(texts) > 1:  # in several fields, or of ids with the same words
+                maybe.update(entries)
+            elif leads(entries[0]):
+                sure.update(entries)
+        maybe -= sure
+        if len(maybe) > MAX_MATCHES:
+            raise TooBroadError
+        return sure.union(filter(leads, maybe))
 
     def _ranked(self, wanted: list[tuple[Way, int]], excluded: list[Way]) -> list[int]:
         """Return whom all these find, each so many times in the rank, best first."""

@@ -151,8 +151,8 @@ class OfSequence:
         """Look for these words, in these slots, or in all that plain words are tried on."""
         self._words, self._reading, self._lines = words, reading, lines
         self._sure = self._of_texts(ranges, slots)
-        self._ranges = sorted(ranges, key=self._ordinary_weight)
-        self.unsure = self._ordinary_weight(self._ranges[0])
+        self._ranges = sorted(ranges, key=words.ordinary_weight)
+        self.unsure = self._words.ordinary_weight(self._ranges[0])
         self.weight = self.unsure + sum(len(entries) for _, entries in self._sure)
 
     def bits(self) -> None:
@@ -161,7 +161,7 @@ class OfSequence:
     def candidates(self) -> set[int]:
         """Return the entries that have all the words."""
         least, *others = self._ranges
-        if self._ordinary_weight(least) > _MANY:
+        if self._words.ordinary_weight(least) > _MANY:
             found = self._every()
         else:
             found = set[int]().union(*self._words.ordinary(least))
@@ -198,14 +198,11 @@ class OfSequence:
         found.sort(key=lambda each: -each[0])
         return found
 
-    def _ordinary_weight(self, words: Range) -> int:
-        return sum(map(len, self._words.ordinary(words)))
-
     def _having(self, candidates: set[int], ranges: Iterable[Range]) -> set[int]:
         """Return those candidates that have all these words, wherever in them."""
         for each in ranges:
             heavy = self._words.heavy.get(each[:2])
-            if heavy and self._ordinary_weight(each) > _MANY:
+            if heavy and self._words.ordinary_weight(each) > _MANY:
                 candidates = having(heavy.every, candidates)
             else:
                 candidates = self._words.ordinary_among(each, candidates)

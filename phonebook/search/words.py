@@ -184,6 +184,10 @@ class Words:
         """Return the entries of a range of words, in several lists, without repeated texts."""
         return [self.lists(words.first, words.end, rank) for rank in range(ECHOES)]
 
+    def ordinary_weight(self, words: Range) -> int:
+        """Return at least as many as these entries are."""
+        return sum(map(len, self.ordinary(words)))
+
     def ordinary_among(self, words: Range, candidates: set[int]) -> set[int]:
         """Return those candidates that have one of these words, repeated texts left out."""
         first, end, _ = words
@@ -212,6 +216,26 @@ class Words:
                     return 0
                 if any(last.first <= number < last.end for number in end):
                     found = BEGINNING
+        return found
+
+    def same_texts(self, ranges: Sequence[Range]) -> list[int]:
+        """Return the rows of the repeated texts of these words and no others."""
+        tables = self.tables
+        numbers = [each.number for each in ranges]
+        found = []
+        for row in self.texts(ranges[0].first, ranges[0].end):
+            place = row - self._first_text
+            start, end = tables.text_starts[place], tables.text_starts[place + 1]
+            if tables.text_words[start:end].tolist() == numbers:
+                found.append(row)
+        return found
+
+    def all_ordinary(self, ranges: Sequence[Range]) -> set[int]:
+        """Return the entries with all these words, repeated texts left out."""
+        least, *others = sorted(ranges, key=self.ordinary_weight)
+        found = set[int]().union(*self.ordinary(least))
+        for each in others:
+            found = self.ordinary_among(each, found)
         return found
 
     def collect(self, words: Range) -> Found:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from phonebook.directory.text import fold
 from phonebook.search.query import NoWordError, QueryError, TooManyWordsError, parse_query
 from phonebook.search.ways import TooBroadError
-from phonebook.service.snapshot import Shelf, Snapshot, only
+from phonebook.service.snapshot import Snapshot, only
 from phonebook.wire import (
     Code,
     Request,
@@ -75,7 +75,7 @@ def answer_datagram(datagram: bytes, snapshot: Snapshot) -> bytes | None:
     if len(reply) <= len(datagram):
         return reply
     fits = 0
-    if request.verb == "LOOKUP" and outcome.code in (Code.FOUND, Code.NEAR):
+    if outcome.code in (Code.FOUND, Code.NEAR):
         fits = len(outcome.entries) - 1
         while fits and len(outcome.render(request.tag, snapshot.at, fits)) > len(datagram):
             fits -= 1
@@ -147,12 +147,31 @@ def _entry(request: Request, snapshot: Snapshot) -> _Outcome:
     for shelf in (snapshot.apart, snapshot.listed):
         number = shelf.find(id)
         if number >= 0:
-            return _Outcome(Code.FOUND, _rendered(shelf, [number], request.fields), matched=1)
-    return _nothing(snapshot)
+            break
+    else:
+        return _nothing(snapshot)
+    try:
+        linked = snapshot.linked(id, request.links) if request.links else []
+    except TooBroadError:
+        return _Outcome(Code.TOO_BROAD)
+    found = [shelf.get(number), *linked]
+    start = 0
+    if request.after:
+        first_line = b"id: %b\r" % request.after.encode()
+        start = next((at for at, each in enumerate(found, 1) if each.startswith(first_line)), 0)
+        if not start:
+            return _Outcome(Code.START_OVER)
+    return _page(request, found[start : start + request.limit], start, len(found))
 
 
-def _rendered(shelf: Shelf, numbers: list[int], fields: frozenset[str] | None) -> list[bytes]:
-    entries = [shelf.get(number) for number in numbers]
+def _page(request: Request, entries: list[bytes], start: int, matched: int) -> _Outcome:
+    """Return these entries, which stand behind `start` others in the result."""
+    left = matched - start - len(entries)
+    return _Outcome(Code.FOUND, _shown(request, entries), matched, left)
+
+
+def _shown(request: Request, entries: list[bytes]) -> list[bytes]:
+    fields = request.fields
     return entries if fields is None else [only(entry, fields) for entry in entries]
 
 
@@ -177,11 +196,10 @@ def _lookup(request: Request, snapshot: Snapshot) -> _Outcome:
     if not found:
         near = snapshot.near.match(terms)[: request.limit]
         if near:
-            return _Outcome(Code.NEAR, _rendered(snapshot.listed, near, request.fields))
+            return _Outcome(Code.NEAR, _shown(request, [*map(snapshot.listed.get, near)]))
         return _nothing(snapshot)
     page = found[start : start + request.limit]
-    entries = _rendered(snapshot.listed, page, request.fields)
-    return _Outcome(Code.FOUND, entries, len(found), len(found) - start - len(page))
+    return _page(request, [*map(snapshot.listed.get, page)], start, len(found))
 
 
 def _nothing(snapshot: Snapshot) -> _Outcome:

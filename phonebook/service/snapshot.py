@@ -19,13 +19,14 @@ from phonebook.search.build import Placed, build, hashed, in_order
 from phonebook.search.match import Index
 from phonebook.search.near import Nearest
 from phonebook.search.tables import Tables
-from phonebook.search.ways import MAX_MATCHES
+from phonebook.search.ways import MAX_MATCHES, TooBroadError
 from phonebook.wire.codes import (
     CONNECTION_TIME,
     FOLDING,
     IDLE_TIME,
     MAX_ENTRIES,
     MAX_LINE,
+    OPTIONS,
     PROTOCOL,
     REQUEST_TIME,
     TEXT,
@@ -33,7 +34,7 @@ from phonebook.wire.codes import (
     Code,
 )
 
-CAPABILITIES = ("exclude", "near")
+CAPABILITIES = ("exclude", "links", "near")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +169,21 @@ class Snapshot:
         """Return a listed entry, read from its lines."""
         return read_rendered(self.listed.get(number))
 
+    def linked(self, id: bytes, links: frozenset[str]) -> list[bytes]:
+        """Return the entries that these links of an entry lead to, or whose lead to it (F-7).
+
+        All of it is what is listed (F-9). Raises `TooBroadError` where it is too much (F-11).
+        """
+        own = self.listed.find(id)
+        if own < 0:
+            return []
+        found = {self.listed.find(each) for each in targets(self.listed.get(own), links)}
+        found |= self.index.linking(links, id.decode())
+        found -= {own, -1}
+        if len(found) >= MAX_MATCHES:
+            raise TooBroadError
+        return [self.listed.get(number) for number in sorted(found)]
+
 
 def render_entry(entry: Entry) -> bytes:
     """Return the lines of an entry."""
@@ -195,6 +211,11 @@ def only(octets: bytes, fields: frozenset[str]) -> bytes:
     return b"".join(kept)
 
 
+def targets(octets: bytes, links: frozenset[str]) -> set[bytes]:
+    """Return the ids that these links of an entry lead to."""
+    return {line.partition(b": ")[2] for line in only(octets, links).splitlines()[1:]}
+
+
 def _lines(lines: list[tuple[str, str]]) -> bytes:
     return "".join(f"{field}: {value}\r\n" for field, value in lines).encode()
 
@@ -215,7 +236,7 @@ def _render_help(header: Header, terms: Terms) -> bytes:
         lines.append(("contact", header.contact))
     lines.append(("protocol", PROTOCOL))
     lines += [("verb", verb) for verb in VERBS]
-    lines += [("option", option) for option in VERBS["LOOKUP"]]
+    lines += [("option", option) for option in OPTIONS]
     lines += [("capability", capability) for capability in CAPABILITIES]
     lines += [("transport", transport) for transport in terms.transports]
     lines += [

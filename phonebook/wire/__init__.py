@@ -3,7 +3,7 @@
 Implements spec/phonebook.md, sections 3 to 5 and 12. Client and server share it.
 """
 
-from phonebook.wire.codes import ALPN, MAX_LINE, PADDED, PORT, Code
+from phonebook.wire.codes import ALPN, LINKS, MAX_LINE, PADDED, PORT, Code
 from phonebook.wire.errors import ReplyError, RequestError, WireError
 from phonebook.wire.framing import LineReader, datagram_line, unpadded
 from phonebook.wire.reply import Block, Reply, ReplyReader, parse_reply, render
@@ -11,6 +11,7 @@ from phonebook.wire.request import Request, parse_request
 
 __all__ = [
     "ALPN",
+    "LINKS",
     "MAX_LINE",
     "PADDED",
     "PORT",

@@ -1,6 +1,6 @@
 """The protocol's numbers and names: reply codes, verbs, options, limits, each once.
 
-Implements the tables of spec/phonebook.md, sections 3, 5, 7 and 12, in the spec's order; a test
+Implements the tables of spec/phonebook.md, sections 3, 5, 7, 8 and 12, in the spec's order; a test
 compares them.
 """
 
@@ -37,10 +37,18 @@ FORBIDDEN_SOURCE_PORTS = frozenset({0, 7, 13, 17, 19})
 
 VERBS: dict[str, tuple[str, ...]] = {
     "LOOKUP": ("after", "fields", "limit"),
-    "ENTRY": ("fields",),
+    "ENTRY": ("fields", "links"),
     "HELP": (),
 }
 """Each verb with the options that it takes."""
+
+WITH_LINKS = ("after", "limit")
+"""The options that `links` brings with it."""
+
+OPTIONS = ("after", "fields", "limit", "links")
+
+LINKS = ("room", "member-of", "part-of", "reports-to", "contact")
+"""The fields, with their subtypes, whose lines are ids; in the order of section 8."""
 
 
 class Code(IntEnum):

@@ -6,7 +6,15 @@ Implements spec/phonebook.md, section 3. Knows the form of a request, never what
 import re
 from dataclasses import dataclass
 
-from phonebook.wire.codes import DEFAULT_ENTRIES, MAX_ENTRIES, MAX_LINE, VERBS, Code
+from phonebook.wire.codes import (
+    DEFAULT_ENTRIES,
+    LINKS,
+    MAX_ENTRIES,
+    MAX_LINE,
+    VERBS,
+    WITH_LINKS,
+    Code,
+)
 from phonebook.wire.errors import RequestError
 from phonebook.wire.framing import unpadded
 
@@ -70,7 +78,15 @@ class Request:
     @property
     def fields(self) -> frozenset[str] | None:
         """Names of the fields asked for, in lower case; None for all."""
-        value = dict(self.options).get("fields")
+        return self._names("fields")
+
+    @property
+    def links(self) -> frozenset[str] | None:
+        """Names of the links to follow, in lower case; None for no following."""
+        return self._names("links")
+
+    def _names(self, option: str) -> frozenset[str] | None:
+        value = dict(self.options).get(option)
         return None if value is None else frozenset(value.lower().split(","))
 
 
@@ -113,7 +129,8 @@ def parse_request(line: bytes) -> Request:
 def _fault(request: Request) -> tuple[Code, str] | None:
     """Return the first thing that is wrong with a request of a known verb."""
     names = [name for name, _ in request.options]
-    if len(set(names)) < len(names) or not set(names) <= set(VERBS[request.verb]):
+    taken = {*VERBS[request.verb], *(WITH_LINKS if "links" in names else ())}
+    if len(set(names)) < len(names) or not taken.issuperset(names):
         return Code.UNKNOWN_OPTION, "unknown or repeated option"
     for name, value in request.options:
         match name:
@@ -121,6 +138,8 @@ def _fault(request: Request) -> tuple[Code, str] | None:
                 good = bool(_LIMIT.fullmatch(value)) and int(value) <= MAX_ENTRIES
             case "after":
                 good = bool(_ID.fullmatch(value))
+            case "links":
+                good = set(value.lower().split(",")) <= set(LINKS)
             case _:
                 good = all(_FIELD_NAME.fullmatch(each) for each in value.split(","))
         if not good:

@@ -73,6 +73,36 @@ def test_the_request():
     assert len(asks[0].request.tag) == 16
 
 
+def test_links_of_an_entry():
+    question = Question("a", verb="ENTRY", links=("room", "contact"), fields=("phone",), limit=40)
+    ids = [f"e{number}" for number in range(40)]
+
+    def answer(ask):
+        if "after" in dict(ask.request.options):
+            return entries(*ids[32:], left=9, matched=49)
+        return entries(*ids[:32], left=17, matched=49)
+
+    found, asks = play(question, answer)
+    same = "ENTRY fields=kind,name,phone,room,contact links=room,contact"
+    assert [line(ask) for ask in asks] == [f"{same} limit=32 a", f"{same} limit=8 after=e31 a"]
+    assert [entry.id for entry in found.entries] == ids and (found.matched, found.left) == (49, 9)
+
+
+def test_links_over_udp_alone():
+    """K-5: as many as fit, and the rest behind them."""
+
+    def answer(ask):
+        options = dict(ask.request.options)
+        if int(options["limit"]) > 2:
+            return "320 octets=2000 fits=2 Use TCP\r\n.\r\n"
+        return entries("c", matched=3) if "after" in options else entries("a", "b", left=1)
+
+    question = Question("a", verb="ENTRY", links=("room",), limit=3, transport=Transport.UDP)
+    found, asks = play(question, answer)
+    assert [entry.id for entry in found.entries] == ["a", "b", "c"]
+    assert line(asks[-1]) == "ENTRY links=room limit=1 after=b a"
+
+
 @pytest.mark.parametrize("text", ["limit=3 ada", "x=", " a=b"])
 def test_text_like_an_option_is_a_query(text):
     _, asks = play(Question(text), lambda ask: NOTHING)
@@ -308,6 +338,9 @@ def test_a_failure_is_not_nothing():
         Question("a", kind="person x"),
         Question("a", after="A B"),
         Question("A B", verb="ENTRY"),
+        Question("a", verb="ENTRY", links=("phone",)),
+        Question("a", verb="ENTRY", links=("room", "")),
+        Question("a", verb="ENTRY", links="room"),
     ],
 )
 def test_wrong_questions(question):

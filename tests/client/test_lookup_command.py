@@ -63,6 +63,64 @@ def test_near(ask):
     assert code == 1 and json.loads(out)[0]["match"] == "near" and err
 
 
+GROUP = "id: g\r\nkind: group\r\nname: Group\r\nreports-to: c\r\n"
+LINKED = [
+    GROUP,
+    "id: a\r\nkind: person\r\nname: Ada\r\nphone: 1\r\nmember-of: g\r\nmember-of.old: x\r\n",
+    "id: b\r\nkind: person\r\nname: Bob\r\nphone: 22\r\nmember-of: g\r\nnote: x\r\n",
+    "id: c\r\nkind: person\r\nname: Cy\r\nreports-to: g\r\n",
+]
+
+
+def linked(request, entries=LINKED):
+    blocks = "\r\n".join(entries)
+    tag = request.split()[1].decode()
+    return f"250 {tag} matched=9 left=5 at=a1 Found\r\n{blocks}.\r\n".encode()
+
+
+def test_links(ask):
+    code, out, err, seen = ask(linked, "--links", "Member-of,reports-to", "--limit", "4", "g")
+    assert seen[0][1].split(b" ", 2)[2].strip() == b"links=Member-of,reports-to limit=4 g"
+    assert code == 0 and out.splitlines() == [
+        "Group",
+        "  id          g",
+        "  kind        group",
+        "  reports-to  c",
+        "",
+        "member-of g",
+        "  Ada  1",
+        "  Bob  22",
+        "",
+        "reports-to",
+        "  Cy",
+        "",
+        "reports-to g",
+        "  Cy",
+    ]
+    assert err == "phonebook: 5 more: --limit 9.\n"
+    _, out, _, _ = ask(linked, "--links", "room", "--limit", "4", "g")  # not what was asked for
+    assert [row.split()[:1] for row in out.splitlines()[4:]] == [
+        [],
+        ["linked"],
+        ["Ada"],
+        ["Bob"],
+        ["Cy"],
+    ]
+    _, out, _, _ = ask(linked, "--links", "room", "--limit", "4", "g", "--format", "json")
+    assert [each["id"] for each in json.loads(out)] == ["g", "a", "b", "c"]
+    _, out, _, _ = ask(
+        lambda request: linked(request, LINKED[1:]),
+        *("--links", "member-of", "--limit", "3", "--after", "g", "g"),
+    )
+    assert [row.split()[0] for row in out.splitlines()] == ["Ada", "Bob", "Cy"]
+
+
+@pytest.mark.parametrize(("code", "word"), [(503, "does not follow links"), (551, "fewer links")])
+def test_links_refused(ask, code, word):
+    told, out, err, _ = ask(lambda r: status(r, code), "--links", "room", "r")
+    assert (told, out) == (3, "") and word in err
+
+
 @pytest.mark.parametrize(
     ("code", "word"),
     [(551, "add a word"), (530, "--tls"), (430, "in 9 seconds"), (506, "no word"), (599, "599")],
@@ -89,6 +147,9 @@ def test_every_refusal_has_its_advice():
         ["--timeout", "0", "x"],
         ["--id", "A B"],
         ["--id", "a", "--kind", "person"],
+        ["--links", "room", "--kind", "person", "a"],
+        ["--links", "phone", "a"],
+        ["--links", "room,", "a"],
         ["--tls", "--ca", "/no/such/file", "--server", "127.0.0.1:1", "x"],
         ["a\nb", "--server", "127.0.0.1:1"],
         ["x" * 1300, "--server", "127.0.0.1:1"],

@@ -7,7 +7,7 @@ import time
 import pytest
 from scripted_server import certificate, found, serving, status, tag
 
-from phonebook.client import BrokenReply, ClientError, NoAnswer, Refused, entry, lookup
+from phonebook.client import BrokenReply, ClientError, NoAnswer, Refused, entry, linked, lookup
 
 TWISTED = """
 import json, sys
@@ -20,7 +20,8 @@ def failed(failure):
     print(json.dumps([failure.type.__name__, str(failure.value)])); reactor.stop()
 def start():
     options = json.loads(sys.argv[1])
-    ensureDeferred(asking.ask(reactor, **options)).addCallbacks(done, failed)
+    function = getattr(asking, options.pop("function", "ask"))
+    ensureDeferred(function(reactor, **options)).addCallbacks(done, failed)
 reactor.callWhenRunning(start)
 reactor.run()
 """
@@ -30,10 +31,22 @@ def plain(query, **options):
     return [each.name for each in lookup(query, **options).entries]
 
 
+def plain_linked(id, **options):
+    return [each.name for each in linked(id, **options).entries]
+
+
 def twisted(query, **options):
+    return in_process(query=query, **options)
+
+
+def twisted_linked(id, **options):
+    return in_process(function="ask_linked", id=id, **options)
+
+
+def in_process(**options):
     import json
 
-    text = json.dumps({"query": query, **options})
+    text = json.dumps(options)
     run = subprocess.run(
         [sys.executable, "-c", TWISTED, text], capture_output=True, text=True, timeout=30
     )
@@ -204,6 +217,18 @@ def test_entry():
         assert one is not None and one.name == "Ada"
         assert entry("bob", server=server.address) is None
         assert server.seen[0][1].startswith(b"ENTRY #")
+
+
+@pytest.mark.parametrize("ask", [plain_linked, twisted_linked])
+def test_linked(ask):
+    with serving(lambda _, request: found(request, "Group", "Ada")) as server:
+        assert ask("g", server=server.address, links=["member-of"], limit=2) == ["Group", "Ada"]
+        assert ask("g", server=server.address) == ["Group", "Ada"]
+        sent = [octets.split(b" ", 2)[2].strip() for _, octets in server.seen]
+        assert sent == [
+            b"links=member-of limit=2 g",
+            b"links=room,member-of,part-of,reports-to,contact g",
+        ]
 
 
 def test_blocking_needs_no_twisted():

@@ -48,6 +48,7 @@ old_parse, old_query, old_render = ANSWER.parse_request, ANSWER.parse_query, ANS
 old_lookup, old_match, old_fold = ANSWER._lookup, INDEX.Index.match, TEXT._separated
 old_project, old_build = SNAPSHOT.project, SNAPSHOT.build
 old_columns, old_spelt = BUILD._columns, LINES._spelt
+old_linked, old_targets = SNAPSHOT.Snapshot.linked, SNAPSHOT.targets
 
 def change(octets):
     "Put what a function makes of a reply in its place, over both transports."
@@ -451,6 +452,58 @@ old_entry, ANSWER._entry = ANSWER._entry, entry
 from phonebook.directory.entry import Entry
 Entry.hides = lambda self, name: name in self.unlisted_fields
 """),
+    # links
+    Mutant("two-steps", "F-7", """
+def linked(self, id, links):
+    first = old_linked(self, id, links)
+    ids = [SNAPSHOT.read_rendered(each).id.encode() for each in first]
+    return sorted({*first, *(more for each in ids for more in old_linked(self, each, links))})
+SNAPSHOT.Snapshot.linked = linked
+"""),
+    Mutant("linked-by-words", "F-7", """
+INDEX.Index.linking = lambda self, links, id: {
+    each for link in links
+    for each in old_match(self, (QUERY.Term(tuple(TEXT.words(id)), whole=True, field=link),))}
+"""),
+    Mutant("links-lead-out", "F-7", """
+def linked(self, id, links):
+    leading = old_targets(self.listed.get(self.listed.find(id)), links)
+    return [self.listed.get(self.listed.find(each)) for each in sorted(leading)]
+SNAPSHOT.Snapshot.linked = linked
+"""),
+    Mutant("links-lead-in", "F-7", """
+def linked(self, id, links):
+    return [each for each in old_linked(self, id, links) if id in old_targets(each, links)]
+SNAPSHOT.Snapshot.linked = linked
+"""),
+    Mutant("linked-twice", "F-7", """
+SNAPSHOT.Snapshot.linked = lambda self, id, links: [
+    entry for entry in old_linked(self, id, links) for link in links
+    if id in old_targets(entry, {link})
+    or entry.split()[1] in old_targets(self.listed.get(self.listed.find(id)), {link})]
+"""),
+    Mutant("linked-in-any-order", "F-8", """
+SNAPSHOT.Snapshot.linked = lambda self, id, links: old_linked(self, id, links)[::-1]
+"""),
+    Mutant("unlisted-linked", "F-9", """
+whole = Whole()
+def linked(self, id, links):
+    entry = next(each for each in whole.entries if each.id == id.decode())
+    every = [(each, SNAPSHOT.render_entry(each)) for each in whole.entries if each != entry]
+    leading = old_targets(SNAPSHOT.render_entry(entry), links)
+    return [octets for each, octets in every
+            if each.id.encode() in leading or id in old_targets(octets, links)]
+SNAPSHOT.Snapshot.linked = linked
+"""),
+    Mutant("itself-not-counted", "F-10", """
+def entry(request, snapshot):
+    found = old_entry(request, snapshot)
+    return replace(found, matched=found.matched - 1) if request.links else found
+old_entry, ANSWER._entry = ANSWER._entry, entry
+"""),
+    Mutant("any-number-linked", "F-11", "SNAPSHOT.MAX_MATCHES = 10 ** 9"),
+    Mutant("a-thousand-not-linked", "F-11", "SNAPSHOT.MAX_MATCHES = 999"),
+    Mutant("anything-links", "F-12", "REQUEST.LINKS = (*REQUEST.LINKS, 'phone', 'members')"),
     Mutant("at-tells-of-unlisted", "P-1", """
 def lookup(request, snapshot):
     if request.argument in ("smuggler", "hidden person"):

@@ -31,7 +31,8 @@ def questions(directory: Directory, count: int) -> Iterator[str]:
     """Yield requests that a server understands, or refuses without closing."""
     chance = random.Random(SEED)
     entries = directory.entries
-    values = [(name, value) for each in entries for name, lines in each.fields for value in lines]
+    lines = ((name, value) for each in entries for name, values in each.fields for value in values)
+    values = list(dict.fromkeys(lines))
     for _ in range(count):
         terms = []
         for _ in range(chance.choice([1, 1, 1, 2, 2, 3])):

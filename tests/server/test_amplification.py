@@ -82,6 +82,8 @@ def alike(datagram: bytes, ours: Reply, theirs: Reply) -> bool:
         return ours.tag == theirs.tag and ours.code in (theirs.code, Code.TOO_LONG)
     if b" -" in datagram and theirs.code == Code.BAD_ARGUMENT:  # it cannot exclude
         return ours.tag == theirs.tag
+    if b" links=" in datagram and theirs.code == Code.UNKNOWN_OPTION:  # it follows no links
+        return ours.tag == theirs.tag
     nothing = theirs.code in (Code.NOTHING, Code.REFERRAL) or theirs.parameters.get("fits") == "0"
     if nothing and ours.code in (Code.NEAR, Code.TOO_LONG):
         return ours.tag == theirs.tag

@@ -25,7 +25,7 @@ from phonebook.wire import (
     parse_request,
     render,
 )
-from phonebook.wire.codes import MAX_LINE, VERBS
+from phonebook.wire.codes import LINKS, MAX_LINE, VERBS, WITH_LINKS
 
 RANDOM = st.randoms(use_true_random=False)
 RULES = {"LOOKUP": "lookup", "ENTRY": "entry", "HELP": "help"}
@@ -150,14 +150,17 @@ OPTIONS = {
     "limit": st.integers(1, 32).map(str),
     "after": IDS,
     "fields": st.lists(NAMES, min_size=1, max_size=4).map(",".join),
+    "links": st.lists(st.sampled_from(LINKS), min_size=1, max_size=4).map(",".join),
 }
 
 
 @st.composite
 def requests(draw: st.DrawFn) -> Request:
     verb = draw(st.sampled_from(list(VERBS)))
-    names = draw(st.lists(st.sampled_from(VERBS[verb] or ["limit"]), unique=True))
-    options = tuple((name, draw(OPTIONS[name])) for name in names) if VERBS[verb] else ()
+    names = draw(st.lists(st.sampled_from(VERBS[verb]), unique=True)) if VERBS[verb] else []
+    if "links" in names:
+        names += draw(st.lists(st.sampled_from(WITH_LINKS), unique=True))
+    options = tuple((name, draw(OPTIONS[name])) for name in names)
     argument = ""
     if verb == "ENTRY":
         argument = draw(IDS)

@@ -23,7 +23,7 @@ from phonebook.search.match import MAX_MATCHES
 from phonebook.search.query import MAX_WORDS
 from phonebook.search.ways import MAX_READ
 from phonebook.service.answer import answer
-from phonebook.service.snapshot import Snapshot, Terms, compile
+from phonebook.service.snapshot import CAPABILITIES, Snapshot, Terms, compile
 from phonebook.wire import Reply, codes, parse_reply, render
 from phonebook.wire.codes import CLOSING, TEXT, VERBS, Code
 
@@ -121,7 +121,9 @@ def test_verbs_and_options() -> None:
     assert written == VERBS
     assert list(written) == list(VERBS)
     rows = table(section(NORM, "3"), "option", "value")
-    assert tuple(row[0] for row in rows) == VERBS["LOOKUP"]
+    assert tuple(row[0] for row in rows) == codes.OPTIONS
+    assert set(codes.OPTIONS) == {option for options in VERBS.values() for option in options}
+    assert set(codes.WITH_LINKS) == set(VERBS["LOOKUP"]) - set(VERBS["ENTRY"])
     limit = {row[0]: row for row in rows}["limit"]
     assert limit[1] == f"1 to {codes.MAX_ENTRIES}"
     assert f"{codes.DEFAULT_ENTRIES} when absent" in limit[2]
@@ -167,6 +169,11 @@ def test_limits() -> None:
     assert codes.MAX_ID == fields.ID_OCTETS
 
 
+def test_capabilities() -> None:
+    assert f"none in the core ({', '.join(CAPABILITIES)})" in section(NORM, "11")
+    assert list(CAPABILITIES) == sorted(CAPABILITIES)
+
+
 def test_numbers_elsewhere() -> None:
     sentences = {name: each.sentence for name, each in load_requirements().items()}
     ports = re.search(r"port ([\d, ]+) or", sentences["U-7"])
@@ -210,6 +217,7 @@ def test_fields_of_both_documents_and_of_the_code() -> None:
     links = {row[0]: set(re.findall(r"person|place|group|service", row[2]))
              for row in rows if row[1] == "link"}  # fmt: skip
     assert links == {name: set(kinds) for name, kinds in fields.LINKS.items()}
+    assert tuple(links) == codes.LINKS
     norm = (SPEC / "directory.md").read_text("utf-8")
     other = table(section(norm, "7"), "field", "what it holds")
     assert tuple(row[0] for row in other) == fields.KNOWN

@@ -9,6 +9,7 @@ grow far slower than entries; the other words of the query then choose among the
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import chain, combinations, islice
 from math import log2
 from zlib import crc32
@@ -19,11 +20,12 @@ from phonebook.search.query import Term
 from phonebook.search.sound import sound
 from phonebook.search.spell import left_out, limit_of
 from phonebook.search.tables import Tables
+from phonebook.search.words import Words
 
 MAX_NEAR = 5
 
 _MAX_WORDS = 6  # of a query that is tried
-_MAX_VAGUE = 600  # words that are compared for one word of the query
+_MAX_VAGUE = 600  # words that are looked at for one word of the query
 _PARTS = 4  # words that may have been run together
 _LONGEST = 24  # letters of a word that is compared
 
@@ -37,13 +39,20 @@ _AGAIN = 10.0  # a further bearer of a word that stands alone: first others' nam
 _JOINED = 1.0  # two words that were one, or one that was two
 
 
+_WORK = 40_000
+"""What a request may cost, in entries that are looked at: some 2 ms. Then what was found counts."""
+_COMPARISON, _GLANCE = 150, 20  # what it costs to compare two words, and to pass one over
+
+_SHORT = 5  # letters of a word below which one that stands alone is hardly told from another
+_RARE = 64  # entries of a word that are sooner looked for than the word is compared
+
+
 class Nearest:
     """Finds the nearest names in an index."""
 
     def __init__(self, index: Index, tables: Tables) -> None:
         """Look in these tables."""
-        self._index, self._words = index, index.words
-        self._deletes, self._sounds = tables.near_deletes, tables.near_sounds
+        self._index, self._tables = index, tables
 
     def match(self, terms: Sequence[Term]) -> list[int]:
         """Return at most five entries, nearest first; none where nothing is near."""
@@ -55,14 +64,41 @@ class Nearest:
             return []
         strict = [term for term in terms if term.field or term.excluded]
         best: dict[int, float] = {}
-        for costs in self._attempts(words):
-            for position, cost in self._filtered(costs, strict).items():
-                best[position] = min(cost, best.get(position, cost))
-            if best:
-                break
+        with suppress(_ExhaustedError):
+            for costs in _Search(self._index.words, self._tables).attempts(words):
+                best = self._filtered(costs, strict)
+                if best:
+                    break
         return sorted(best, key=lambda each: (best[each], each))[:MAX_NEAR]
 
-    def _attempts(self, words: list[str]) -> Iterator[dict[int, float]]:
+    def _filtered(self, costs: dict[int, float], strict: Sequence[Term]) -> dict[int, float]:
+        if not costs or not strict:
+            return costs
+        kept = self._index.kept(set(costs), strict)
+        return {position: cost for position, cost in costs.items() if position in kept}
+
+
+class _ExhaustedError(Exception):
+    """A request has cost enough."""
+
+
+class _Search:
+    """One request's search, which ends when it has cost enough."""
+
+    def __init__(self, words: Words, tables: Tables) -> None:
+        self._words = words
+        self._deletes, self._sounds = tables.near_deletes, tables.near_sounds
+        self._left = _WORK
+        self._known: dict[
+            tuple[str, int], tuple[int, bool]
+        ] = {}  # distance, and if they sound alike
+
+    def _spend(self, entries: int) -> None:
+        self._left -= entries
+        if self._left < 0:
+            raise _ExhaustedError
+
+    def attempts(self, words: list[str]) -> Iterator[dict[int, float]]:
         """Yield entries and what they cost, from the likeliest slip to the least likely."""
         places = range(len(words))
         unknown = [place for place in places if not self._is_known(words[place])]
@@ -81,23 +117,18 @@ class Nearest:
     def _is_known(self, word: str) -> bool:
         return any(map(len, self._words.named(self._words.meant(word.encode()))))
 
-    def _filtered(self, costs: dict[int, float], strict: Sequence[Term]) -> dict[int, float]:
-        if not costs or not strict:
-            return costs
-        kept = self._index.kept(set(costs), strict)
-        return {position: cost for position, cost in costs.items() if position in kept}
-
     def _having(self, words: Sequence[str]) -> set[int]:
         """Return the entries in whose names all these words are, or begin a word."""
         ranges = [self._words.meant(word.encode()) for word in words]
-        ranges.sort(key=lambda each: sum(map(len, self._words.named(each))))
+        ranges.sort(key=self._words.weight)
         found: set[int] = set()
         for number, each in enumerate(ranges):
             if number == 0:
-                if each[:2] in self._words.heavy:
-                    return set()
-                found.update(*self._words.named(each))
+                named = self._words.named(each)
+                self._spend(sum(map(len, named)))
+                found.update(*named)
             elif found:
+                self._spend(len(found))
                 ranks = self._words.among(each, found)
                 found = {position for position, rank in ranks.items() if rank & 3 < 3}
         return found
@@ -112,7 +143,7 @@ class Nearest:
             if self._is_name(joined):
                 others = [*words[:place], joined, *words[place + 2 :]]
                 found.update(dict.fromkeys(self._having(others), _JOINED))
-        for place in unknown:
+        for place in unknown or range(len(words)):
             others = [*words[:place], *words[place + 1 :]]
             for parts in self._partitions(words[place], _PARTS):
                 for position in self._having([*parts, *others]):
@@ -182,6 +213,7 @@ class Nearest:
         for limit in range(1, limit_of(len(word)) + 1):
             for cost, lists in self._vague(word, limit, anchor):
                 for entries in lists:
+                    self._spend(len(entries))
                     for position in anchor.intersection(entries):
                         if cost < found.get(position, cost + 1):
                             found[position] = cost
@@ -204,16 +236,24 @@ class Nearest:
         compare = Comparison(word)
         found = []
         for number in sorted(numbers)[:_MAX_VAGUE]:
+            self._spend(_GLANCE)
             lists = self._words.bearers(number)
-            if anchor is not None and all(map(anchor.isdisjoint, lists)):
+            rare = anchor is not None and sum(map(len, lists)) < _RARE
+            if rare and all(map(anchor.isdisjoint, lists)):
                 continue
             text = self._words.text(number)
-            distance = compare.distance(text)
-            alike = sound(text) == own_sound
+            if abs(len(text) - len(word)) > limit + 1:
+                continue
+            if (word, number) not in self._known:
+                self._spend(_COMPARISON)
+                self._known[word, number] = compare.distance(text), sound(text) == own_sound
+            distance, alike = self._known[word, number]
             begins = text[0] == word[0]
             if not 0 < distance <= limit + alike:
                 continue
-            if anchor is None and not (alike or begins) and (distance > 1 or len(word) < 5):
+            if anchor is None and len(word) < _SHORT and distance > 1:
+                continue
+            if anchor is None and not (alike or begins) and (distance > 1 or len(word) < _SHORT):
                 continue
             cost = (
                 _LETTER * distance

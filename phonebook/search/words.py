@@ -329,7 +329,13 @@ class Words:
 
     def bearers(self, number: int) -> list[memoryview]:
         """Return the entries with this very word in their name or alias, in several lists."""
-        return self.named(Range(number, number + 1, number))
+        rows, offsets, words = self._rows, self._row_offsets, self._words
+        found = []
+        for place in (number, number + words, number + 2 * words):
+            start, behind = rows[place], rows[place + 1]
+            if start < behind:
+                found.append(self._postings[offsets[start] : offsets[behind]])
+        return found
 
 
 def _heavy(tables: Tables) -> Iterator[tuple[tuple[int, int], Heavy]]:

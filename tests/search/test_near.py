@@ -146,6 +146,13 @@ def test_spaces_and_slips(lab: Snapshot, query: str, expected: str) -> None:
     assert expected in ids(reply)[:3], ids(reply)
 
 
+def test_given_names_run_together_that_are_another_name() -> None:
+    made = [entry("anna", "Anna Maria Grycz"), entry("other", "Annamaria Kos")]
+    asked = snapshot(directory(*made))
+    assert ids(ask(asked, "annamaria grycz")) == ["anna"]
+    assert ids(ask(asked, "anna maria kos")) == ["other"]
+
+
 @pytest.mark.parametrize("query", ["hoper", "grase hoper", "gracehopper", "grace hop per"])
 def test_no_more_than_five_are_near(query: str) -> None:
     made = directory(*(entry(f"p{number}", "Grace Hopper") for number in range(2 * MOST)))

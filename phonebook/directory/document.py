@@ -35,6 +35,11 @@ DEPTH_LIMIT = 20
 # Syntax errors after which a file is read no further.
 SYNTAX_ERROR_LIMIT = 20
 
+_TOO_DEEP = (
+    f"More than {DEPTH_LIMIT} lists or mappings stand in one another: "
+    "close the brackets that are open."
+)
+
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 # Text as it was written: `value`, and `style`, which is empty where no quotes stand around it.
@@ -99,6 +104,10 @@ class Document:
                 return
             except yaml.MarkedYAMLError as error:
                 self.whole = False
+                if "maximum nesting" in str(error.problem):  # libyaml's own limit, from 0.2.6 on
+                    mark: Any = error.problem_mark
+                    where = Position(self._problems.file, mark.line + 1, mark.column + 1)
+                    return self._problems.error("too-deep", where, _TOO_DEEP)
                 rest = self._behind(report_syntax(error, text, self._problems), text)
                 if rest is None:
                     return
@@ -253,12 +262,7 @@ class Document:
     def _open(self, event: Any, depth: int) -> None:
         """Begin a list or a mapping."""
         if depth == DEPTH_LIMIT:
-            self._problems.error(
-                "too-deep",
-                event,
-                f"More than {DEPTH_LIMIT} lists or mappings stand in one another: "
-                "close the brackets that are open.",
-            )
+            self._problems.error("too-deep", event, _TOO_DEEP)
             raise _Stopped
         self._refuse_properties(event)
 

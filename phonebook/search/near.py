@@ -89,9 +89,8 @@ class _Search:
         self._words = words
         self._deletes, self._sounds = tables.near_deletes, tables.near_sounds
         self._left = _WORK
-        self._known: dict[
-            tuple[str, int], tuple[int, bool]
-        ] = {}  # distance, and if they sound alike
+        self._known: dict[tuple[str, int], tuple[int, bool]] = {}
+        """By what was asked and a word's number: how far apart, and whether they sound alike."""
 
     def _spend(self, entries: int) -> None:
         self._left -= entries
@@ -238,8 +237,11 @@ class _Search:
         for number in sorted(numbers)[:_MAX_VAGUE]:
             self._spend(_GLANCE)
             lists = self._words.bearers(number)
-            rare = anchor is not None and sum(map(len, lists)) < _RARE
-            if rare and all(map(anchor.isdisjoint, lists)):
+            if (
+                anchor is not None
+                and sum(map(len, lists)) < _RARE
+                and all(map(anchor.isdisjoint, lists))
+            ):
                 continue
             text = self._words.text(number)
             if abs(len(text) - len(word)) > limit + 1:

@@ -6,7 +6,7 @@ built here sees the projection alone, so what a viewer may not see cannot sway i
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate, chain
 from zlib import crc32
 
@@ -17,6 +17,7 @@ from phonebook.directory.names import Name, read_name
 from phonebook.directory.numbers import Dialling, read_number
 from phonebook.directory.text import is_plain, spellings, words
 from phonebook.search.heavy import heavy
+from phonebook.search.pairs import pair_tables
 from phonebook.search.spell import deletes, sounds
 from phonebook.search.tables import (
     ALIAS,
@@ -79,6 +80,7 @@ def build(header: Header, placed: Sequence[Placed], begin: Begin = later) -> Tab
     near = begin(lambda: near_tables(found.near))
     made = found.tables()
     made |= heavy(len(placed), found.texts, found.ends, found.weights, found.lists)
+    made |= pair_tables(found.named(placed), len(found.texts))
     made |= numbers() | near()
     counts = Counter([entry.kind for _, _, entry in placed])
     ends = list(accumulate([counts[kind] for kind in KINDS], initial=0))
@@ -170,6 +172,22 @@ class _Words:
             self._rows[field] = plain
         if echoes:
             self._rows[field + ECHO] = echoes
+
+    def named(self, placed: Sequence[Placed]) -> Iterator[tuple[int, dict[int, int]]]:
+        """Yield each entry with its name words' numbers, and the least class of each."""
+        for place, name, entry in placed:
+            classes: dict[int, int] = {}
+            for field, texts in entry.fields:
+                if _base(field) == "alias":
+                    for text in texts:
+                        for word in chain.from_iterable(spellings(text)):
+                            classes[self._number[word]] = ALIAS
+            for number, spelt in enumerate(name_spellings(name, entry)):
+                rank = FAMILY if name.start <= number < name.end else NAME
+                for word in spelt:
+                    found = self._number[word]
+                    classes[found] = min(rank, classes.get(found, rank))
+            yield place, classes
 
     def tables(self) -> dict[str, Values]:
         """Number the words and the rows. (What `heavy` needs stays on the object.)"""

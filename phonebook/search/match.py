@@ -20,6 +20,7 @@ from phonebook.search.lines import (
     reading_of_number,
     reading_of_sequence,
 )
+from phonebook.search.pairs import Pairs
 from phonebook.search.query import Term
 from phonebook.search.tables import ECHO, LINK, Tables
 from phonebook.search.ways import (
@@ -45,6 +46,7 @@ class Index:
     def __init__(self, tables: Tables, header: Header, lines: Callable[[int], Lines]) -> None:
         """Ask these tables; `lines` reads the entry with a number."""
         self.words = Words(tables)
+        self.pairs = Pairs(tables, self.words)
         self._tables, self._lines = tables, lines
         self._dialling = Dialling(header)
         self._limit = max(BROAD, tables.count // BROAD_SHARE)
@@ -67,23 +69,23 @@ class Index:
         ranges = [meant(word) for word in words]
         weights = [self.words.weight(each) for each in ranges]
         weight = min(weights)
+        if not weight:
+            return []
+        if len(ranges) > 1:
+            named = self.pairs.match(ranges)
+            if named is not None:
+                return _ordered(named)
         if weight > MAX_MATCHES:
             times = Counter(ranges).items()
             return self._ranked([(OfWord(self.words, each), often) for each, often in times], [])
-        if not weight:
-            return []
-        if len(words) == 1:
+        if len(ranges) == 1:
             return self.words.ordered(ranges[0])
         least = ranges.pop(weights.index(weight))
         weights.remove(weight)
         found = self.words.collect(least)
         for _, each in sorted(zip(weights, ranges, strict=True)):
-            if len(found) == 1:  # who needs no rank
-                if not self.words.having(each, *found):
-                    return []
-            else:
-                ranks = self.words.among(each, found.keys())
-                found = {position: rank + found[position] for position, rank in ranks.items()}
+            ranks = self.words.among(each, found.keys())
+            found = {position: rank + found[position] for position, rank in ranks.items()}
         return _ordered(found)
 
     def kept(self, candidates: set[int], terms: Sequence[Term]) -> set[int]:
@@ -134,7 +136,7 @@ class Index:
             if len(left) - sum(way.unsure for way, _ in wanted) > MAX_MATCHES:
                 raise TooBroadError
         found: Found = dict.fromkeys(left, 0)
-        for way, times in wanted:
+        for way, times in sorted(wanted, key=lambda each: each[0].unsure):  # to read few entries
             ranks = way.among(set(found))
             found = {position: found[position] + times * rank for position, rank in ranks.items()}
         return _ordered(found)
@@ -193,7 +195,8 @@ class Index:
         ]
         if last:
             slots = self._slots_of(term.field) if term.field else None
-            return OfSequence(self.words, ranges, slots, reading_of_sequence(term), self._lines)
+            reading = reading_of_sequence(term)
+            return OfSequence(self.words, self.pairs, ranges, slots, reading, self._lines)
         if term.field:
             slots, row_slots = self._slots_of(term.field), self._tables.row_slots
             rows = [row for row in self.words.rows(ranges[0]) if row_slots[row] in slots]

@@ -8,10 +8,11 @@ grow far slower than entries; the other words of the query then choose among the
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import suppress
 from itertools import chain, combinations, islice
 from math import log2
+from typing import NamedTuple
 from zlib import crc32
 
 from phonebook.directory.names import PARTICLES
@@ -20,7 +21,7 @@ from phonebook.search.query import Term
 from phonebook.search.sound import sound
 from phonebook.search.spell import left_out, limit_of
 from phonebook.search.tables import Tables
-from phonebook.search.words import Words
+from phonebook.search.words import Range
 
 MAX_NEAR = 5
 
@@ -44,7 +45,7 @@ _WORK = 40_000
 _COMPARISON, _GLANCE = 150, 20  # what it costs to compare two words, and to pass one over
 
 _SHORT = 5  # letters of a word below which one that stands alone is hardly told from another
-_RARE = 64  # entries of a word that are sooner looked for than the word is compared
+_QUICK = 4  # rows that are passed over in the time of an entry that is looked at
 
 
 class Nearest:
@@ -65,7 +66,7 @@ class Nearest:
         strict = [term for term in terms if term.field or term.excluded]
         best: dict[int, float] = {}
         with suppress(_ExhaustedError):
-            for costs in _Search(self._index.words, self._tables).attempts(words):
+            for costs in _Search(self._index, self._tables).attempts(words):
                 best = self._filtered(costs, strict)
                 if best:
                     break
@@ -82,11 +83,22 @@ class _ExhaustedError(Exception):
     """A request has cost enough."""
 
 
+class _Others(NamedTuple):
+    """Names that have some words of the query as written."""
+
+    words: Range
+    """One of these words."""
+    entries: Set[int] | None
+    """Whose names they are; None for all that have that word."""
+    beside: set[int]
+    """The other words of these names."""
+
+
 class _Search:
     """One request's search, which ends when it has cost enough."""
 
-    def __init__(self, words: Words, tables: Tables) -> None:
-        self._words = words
+    def __init__(self, index: Index, tables: Tables) -> None:
+        self._words, self._pairs = index.words, index.pairs
         self._deletes, self._sounds = tables.near_deletes, tables.near_sounds
         self._left = _WORK
         self._known: dict[tuple[str, int], tuple[int, bool]] = {}
@@ -116,20 +128,22 @@ class _Search:
     def _is_known(self, word: str) -> bool:
         return any(map(len, self._words.named(self._words.meant(word.encode()))))
 
-    def _having(self, words: Sequence[str]) -> set[int]:
+    def _having(self, words: Sequence[str]) -> Set[int]:
         """Return the entries in whose names all these words are, or begin a word."""
         ranges = [self._words.meant(word.encode()) for word in words]
+        if len(ranges) > 1:
+            self._spend(len(ranges) * min(map(self._pairs.weight, ranges)) // _QUICK)
+            paired = self._pairs.in_names(ranges)
+            if paired is not None:
+                return paired.keys()
         ranges.sort(key=self._words.weight)
-        found: set[int] = set()
-        for number, each in enumerate(ranges):
-            if number == 0:
-                named = self._words.named(each)
-                self._spend(sum(map(len, named)))
-                found.update(*named)
-            elif found:
-                self._spend(len(found))
-                ranks = self._words.among(each, found)
-                found = {position for position, rank in ranks.items() if rank & 3 < 3}
+        named = self._words.named(ranges[0])
+        self._spend(sum(map(len, named)))
+        found = set[int]().union(*named)
+        for each in ranges[1:]:
+            self._spend(len(found))
+            ranks = self._words.among(each, found)
+            found = {position for position, rank in ranks.items() if rank & 3 < 3}
         return found
 
     # Spaces
@@ -170,8 +184,8 @@ class _Search:
     def _alone(self, word: str) -> dict[int, float]:
         """Return who has nearly this word: of each such word first one, then all."""
         found: dict[int, float] = {}
-        for cost, lists in self._vague(word, _limit_alone(len(word)), None):
-            bearers = chain.from_iterable(lists)
+        for cost, number in self._vague(word, _limit_alone(len(word)), None):
+            bearers = chain.from_iterable(self._words.bearers(number))
             for more, position in enumerate(islice(bearers, MAX_NEAR)):
                 found[position] = min(cost + more * _AGAIN, found.get(position, _AGAIN * MAX_NEAR))
         return found
@@ -180,9 +194,9 @@ class _Search:
         """Return who has all words but one as written, and that one nearly."""
         found: dict[int, float] = {}
         for place in places:
-            anchor = self._having([*words[:place], *words[place + 1 :]])
-            if anchor:
-                self._bearing(words[place], anchor, found)
+            others = self._others([*words[:place], *words[place + 1 :]])
+            if others is not None:
+                self._bearing(words[place], others, found)
         return found
 
     def _two_vague(self, words: list[str], unknown: Sequence[int]) -> dict[int, float]:
@@ -192,39 +206,67 @@ class _Search:
             if not {*unknown} <= {one, other}:
                 continue
             rest = [word for place, word in enumerate(words) if place not in (one, other)]
-            costs: dict[int, float] = {}
             if rest:
-                self._bearing(words[one], self._having(rest), costs)
+                others = self._others(rest)
+                if others is not None:
+                    costs: dict[int, float] = {}
+                    self._bearing(words[one], others, costs)
+                    both: dict[int, float] = {}
+                    self._bearing(words[other], others, both)
+                    for position in costs.keys() & both.keys():
+                        total = costs[position] + both[position]
+                        found[position] = min(total, found.get(position, total))
             else:
-                for cost, lists in self._vague(words[one], _limit_alone(len(words[one])), None):
-                    for position in chain.from_iterable(lists):
-                        costs[position] = min(cost, costs.get(position, cost))
-            if costs:
-                both: dict[int, float] = {}
-                self._bearing(words[other], set(costs), both)
-                for position, cost in both.items():
-                    total = cost + costs[position]
-                    found[position] = min(total, found.get(position, total))
+                self._both_vague(words[one], words[other], found)
         return found
 
-    def _bearing(self, word: str, anchor: set[int], found: dict[int, float]) -> None:
-        """Find who of these has nearly this word: one letter off, or, if nobody is, two."""
-        for limit in range(1, limit_of(len(word)) + 1):
-            for cost, lists in self._vague(word, limit, anchor):
-                for entries in lists:
-                    self._spend(len(entries))
-                    for position in anchor.intersection(entries):
-                        if cost < found.get(position, cost + 1):
-                            found[position] = cost
+    def _both_vague(self, one: str, other: str, found: dict[int, float]) -> None:
+        """Find who has nearly the one word and nearly the other."""
+        firsts = self._vague(one, _limit_alone(len(one)), None)
+        beside: set[int] = set()
+        for _, number in firsts:
+            met = self._pairs.beside(_single(number))
+            self._spend(len(met))
+            beside |= met
+        for limit in range(1, limit_of(len(other)) + 1):
+            for cost, number in self._vague(other, limit, beside):
+                met = self._pairs.beside(_single(number))
+                self._spend(len(met))
+                for its, first in firsts:
+                    if first in met:
+                        for position in self._pairs.both(_single(first), _single(number)) or ():
+                            total = its + cost
+                            found[position] = min(total, found.get(position, total))
             if found:
                 return
 
-    def _vague(
-        self, word: str, limit: int, anchor: set[int] | None
-    ) -> list[tuple[float, list[memoryview]]]:
-        """Return name words at most so many letters off, what each costs, and their entries.
+    def _others(self, words: Sequence[str]) -> "_Others | None":
+        """Return what stands in names beside all these words; None where nobody has them."""
+        ranges = [self._words.meant(word.encode()) for word in words]
+        least = min(ranges, key=self._pairs.weight)
+        weight = self._pairs.weight(least)
+        self._spend(weight // _QUICK if len(ranges) == 1 else weight)
+        entries = self._having(words) if len(ranges) > 1 else None
+        if not weight or entries is not None and not entries:
+            return None
+        return _Others(least, entries, self._pairs.beside(least, entries))
 
-        With an anchor they are words of its entries; without, they must begin or sound alike.
+    def _bearing(self, word: str, others: "_Others", found: dict[int, float]) -> None:
+        """Find who of those has nearly this word: one letter off, or, if nobody is, two."""
+        for limit in range(1, limit_of(len(word)) + 1):
+            for cost, number in self._vague(word, limit, others.beside):
+                met = self._pairs.both(_single(number), others.words) or {}
+                self._spend(len(met))
+                for position in met:
+                    if others.entries is None or position in others.entries:
+                        found[position] = min(cost, found.get(position, cost))
+            if found:
+                return
+
+    def _vague(self, word: str, limit: int, beside: set[int] | None) -> list[tuple[float, int]]:
+        """Return what each name word costs that is at most so many letters off, and its number.
+
+        They are of those `beside`; where these are not known, they must begin or sound alike.
         """
         own_sound = sound(word)
         numbers: set[int] = set()
@@ -232,17 +274,12 @@ class _Search:
             numbers.update(self._with_code(self._deletes, each))
         if len(own_sound) > 1:
             numbers.update(self._with_code(self._sounds, own_sound))
+        if beside is not None:
+            numbers &= beside
         compare = Comparison(word)
         found = []
         for number in sorted(numbers)[:_MAX_VAGUE]:
             self._spend(_GLANCE)
-            lists = self._words.bearers(number)
-            if (
-                anchor is not None
-                and sum(map(len, lists)) < _RARE
-                and all(map(anchor.isdisjoint, lists))
-            ):
-                continue
             text = self._words.text(number)
             if abs(len(text) - len(word)) > limit + 1:
                 continue
@@ -253,17 +290,18 @@ class _Search:
             begins = text[0] == word[0]
             if not 0 < distance <= limit + alike:
                 continue
-            if anchor is None and len(word) < _SHORT and distance > 1:
+            if beside is None and len(word) < _SHORT and distance > 1:
                 continue
-            if anchor is None and not (alike or begins) and (distance > 1 or len(word) < _SHORT):
+            if beside is None and not (alike or begins) and (distance > 1 or len(word) < _SHORT):
                 continue
+            bearers = sum(map(len, self._words.bearers(number)))
             cost = (
                 _LETTER * distance
                 + _SAME_SOUND * alike
                 + _OTHER_BEGINNING * (not begins)
-                + _COMMON * log2(1 + sum(map(len, lists)))
+                + _COMMON * log2(1 + bearers)
             )
-            found.append((cost, lists))
+            found.append((cost, number))
         return found
 
     def _with_code(self, table: memoryview, text: str) -> list[int]:
@@ -274,6 +312,10 @@ class _Search:
             found.append(table[first] & 0xFFFFFFFF)
             first += 1
         return found
+
+
+def _single(number: int) -> Range:
+    return Range(number, number + 1, number)
 
 
 def _limit_alone(letters: int) -> int:

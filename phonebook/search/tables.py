@@ -21,6 +21,10 @@ FORMATS: Mapping[str, str] = {
     "text_rows": "I",
     "text_starts": "I",
     "text_words": "I",
+    "pair_offsets": "I",
+    "pair_words": "I",
+    "pair_entries": "I",
+    "pair_wordy": "I",
     "heavy_ranges": "I",
     "heavy_bits": "B",
     "number_endings": "Q",
@@ -82,6 +86,15 @@ class Tables:
     """For each such text, where in `text_words` it begins, and the end."""
     text_words: memoryview
     """The numbers of its words, in their order."""
+    pair_offsets: memoryview
+    """For each word, where the pairs begin that it is in, and the end. A pair is two words of one
+    name, its aliases among them, and stands under each of the two."""
+    pair_words: memoryview
+    """The other word of each; ascending for one word, then by entry."""
+    pair_entries: memoryview
+    """Whose name it is << 4 | the class of the word << 2 | that of the other word."""
+    pair_wordy: memoryview
+    """Entries that have too many words in their names for pairs; ascending."""
     heavy_ranges: memoryview
     """Sevens, ascending: a range of words in many entries (from, to), the number of these, and of
     the bits of them all, and of those with a word in each of the first three classes; 0 for none,

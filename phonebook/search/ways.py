@@ -18,6 +18,7 @@ from phonebook.directory.numbers import Number
 from phonebook.search.bits import having, packed, unpacked
 from phonebook.search.build import is_long
 from phonebook.search.lines import MIN_ENDING, MIN_NUMBER, Lines, Reading
+from phonebook.search.pairs import Pairs
 from phonebook.search.tables import OTHER, Tables, ending_code
 from phonebook.search.words import BEGINNING, Found, Range, Words
 
@@ -143,6 +144,7 @@ class OfSequence:
     def __init__(
         self,
         words: Words,
+        pairs: Pairs,
         ranges: Sequence[Range],
         slots: frozenset[int] | None,
         reading: Reading,
@@ -150,6 +152,8 @@ class OfSequence:
     ) -> None:
         """Look for these words, in these slots, or in all that plain words are tried on."""
         self._words, self._reading, self._lines = words, reading, lines
+        self._pairs = pairs if slots is None else None
+        self._met: set[int] | None = None  # the candidates to be read, once they are known
         self._sure = self._of_texts(ranges, slots)
         self._ranges = sorted(ranges, key=words.ordinary_weight)
         self.unsure = self._words.ordinary_weight(self._ranges[0])
@@ -160,20 +164,26 @@ class OfSequence:
 
     def candidates(self) -> set[int]:
         """Return the entries that have all the words."""
+        self._met = self._meet()
+        return self._met.union(*(entries for _, entries in self._sure))
+
+    def _meet(self) -> set[int]:
+        """Return the entries that have all the words, and are to be read."""
+        paired = self._pairs.match(self._ranges) if self._pairs else None
+        if paired is not None:
+            return set(paired)
         least, *others = self._ranges
         if self._words.ordinary_weight(least) > _MANY:
-            found = self._every()
-        else:
-            found = set[int]().union(*self._words.ordinary(least))
-            found = self._having(found, others)
-        return found.union(*(entries for _, entries in self._sure))
+            return self._every()
+        return self._having(set[int]().union(*self._words.ordinary(least)), others)
 
     def among(self, candidates: set[int]) -> Found:
         """Return the class of the sequence; TooBroadError where too many are to be read."""
         found: Found = {}
         for rank, entries in self._sure:
             found.update(dict.fromkeys(candidates.intersection(entries), rank))
-        unsure = self._having(candidates, self._ranges)
+        unsure = self._having(candidates, self._ranges) if self._met is None else self._met
+        unsure &= candidates
         if len(unsure) > MAX_READ:
             raise TooBroadError
         for position in unsure:

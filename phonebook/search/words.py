@@ -5,12 +5,14 @@ over the tables. A query's word means a range of words in octet order. Where suc
 entries it is heavy: it has a bit for each entry, since its lists would be long to read.
 """
 
-from collections.abc import Iterator, Sequence, Set
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence, Set
+from itertools import pairwise
 from typing import NamedTuple
 from zlib import crc32
 
 from phonebook.search.bits import having
-from phonebook.search.tables import ECHOES, FAMILY, FURTHER, HEAVY_COLUMNS, OTHER, Tables
+from phonebook.search.tables import ECHOES, FURTHER, HEAVY_COLUMNS, NAME, OTHER, Tables
 
 BEGINNING = 4
 """What a class grows by where only the beginning of a word matches."""
@@ -18,8 +20,13 @@ BEGINNING = 4
 Found = dict[int, int]
 """Entries, and the class that a term has on each."""
 
-_REMEMBERED, _ROOM = 64, 262_144
-"""Entries of a word from which on they are remembered, and of all words that are: some 25 MB."""
+MOST_KEPT = 4_096
+"""Entries of a set that is kept, at most."""
+_SET = 8  # entries for which the set itself counts
+_ROOM = 262_144  # entries of all sets that are kept: some 18 MB
+
+_SEARCH = 40
+"""How many entries of a list can be compared while one is searched for in it."""
 
 
 class Range(NamedTuple):
@@ -49,7 +56,7 @@ class Words:
         """Read these tables."""
         self.tables = tables
         self.heavy: dict[tuple[int, int], Heavy] = dict(_heavy(tables))
-        self._known: dict[Range, Found] = {}
+        self._sets: dict[tuple[int, int, int], frozenset[int]] = {}
         self._room = _ROOM
         # one name instead of two, for what is read all the time
         self._hash, self._ends = tables.word_hash, tables.word_ends
@@ -191,10 +198,9 @@ class Words:
     def ordinary_among(self, words: Range, candidates: set[int]) -> set[int]:
         """Return those candidates that have one of these words, repeated texts left out."""
         first, end, _ = words
-        found: set[int] = set()
-        for rank in range(ECHOES):
-            found |= candidates.intersection(self.lists(first, end, rank))
-        return found
+        return set[int]().union(
+            *(self._listed(first, end, rank, candidates) for rank in range(ECHOES))
+        )
 
     def sequence_in(self, row: int, ranges: Sequence[Range]) -> int | None:
         """Return what the class of a sequence in a repeated text grows by; None if it is not."""
@@ -271,56 +277,93 @@ class Words:
 
     def among(self, words: Range, candidates: Set[int]) -> Found:
         """Return the class of a range of words on those candidates that have one."""
-        first, end, number = words
-        heavy = self.heavy.get((first, end))
-        if heavy is None:
-            found = self._remembered(words)
-            if len(found) < len(candidates):
-                return {each: rank for each, rank in found.items() if each in candidates}
-            return {each: found[each] for each in candidates if each in found}
-        left = having(heavy.every, candidates)
-        found = {}
-        if number >= 0 and end > number + 1:
-            found = self.among(Range(number, number + 1, number), left)
-            left -= found.keys()
-        more = 0 if end == number + 1 else BEGINNING
-        listed = self._remembered(words)
-        for each in left:
-            rank = listed.get(each, OTHER)
-            for mapped, bits in heavy.classes:
-                if mapped < rank and bits[each >> 3] >> (each & 7) & 1:
-                    rank = mapped
-            found[each] = rank + more
-        return found
-
-    def having(self, words: Range, position: int) -> bool:
-        """Tell whether an entry has one of these words."""
         heavy = self.heavy.get(words[:2])
-        if heavy is None:
-            return position in self._remembered(words)
-        return bool(heavy.every[position >> 3] >> (position & 7) & 1)
-
-    def _remembered(self, words: Range) -> Found:
-        """Return what `collect` does, or `_listed`; that of the words asked last is kept."""
-        found = self._known.get(words)
-        if found is None:
-            heavy = self.heavy.get(words[:2])
-            found = self._listed(words, heavy) if heavy else self.collect(words)
-            if len(found) >= _REMEMBERED:
-                self._known[words] = found
-                self._room -= len(found)
-                while self._room < 0:
-                    self._room += len(self._known.pop(next(iter(self._known))))
-        return found
-
-    def _listed(self, words: Range, heavy: Heavy) -> Found:
-        """Return the class of heavy words in names and aliases, as far as it has no bits."""
-        mapped = {rank for rank, _ in heavy.classes}
+        left = set(candidates) if heavy is None else having(heavy.every, candidates)
         found: Found = {}
-        for rank in range(OTHER - 1, FAMILY - 1, -1):
-            if rank not in mapped:
-                found.update(dict.fromkeys(self.lists(words.first, words.end, rank), rank))
+        if words.number >= 0:
+            word = Range(words.number, words.number + 1, words.number)
+            self._among(word, 0, left, found)
+        if left and words.end > words.number + 1:
+            self._among(words, BEGINNING, left, found)
         return found
+
+    def _among(self, words: Range, more: int, left: set[int], found: Found) -> None:
+        """Move those that have one of these words from what is left to what is found."""
+        first, end, _ = words
+        heavy = self.heavy.get((first, end))
+        mapped = dict(heavy.classes) if heavy else {}
+        for rank in range(OTHER):
+            if rank in mapped:
+                here = having(mapped[rank], left)
+            else:
+                here = self._listed(first, end, rank, left)
+            if here:
+                found.update(dict.fromkeys(here, rank + more))
+                left -= here
+        if heavy:
+            here = having(heavy.every, left)
+        elif self.elsewhere_weight(words) <= MOST_KEPT:
+            here = left & self.elsewhere(words)
+        else:
+            here = self._listed(first, end, OTHER, left)
+            for row in self.texts(first, end):
+                here |= left.intersection(self.row(row))
+        if here:
+            found.update(dict.fromkeys(here, OTHER + more))
+            left -= here
+
+    def _listed(self, first: int, end: int, rank: int, left: set[int]) -> set[int]:
+        """Return those of what is left that a range of words is in, in a class."""
+        start, offsets, postings = rank * self._words, self._row_offsets, self._postings
+        row, behind = self._rows[start + first], self._rows[start + end]
+        if row == behind:
+            return set()
+        entries = postings[offsets[row] : offsets[behind]]
+        if (behind - row) * len(left) * _SEARCH > len(entries):
+            return left.intersection(entries)
+        ends = offsets[row : behind + 1].tolist()
+        return {
+            each
+            for low, high in pairwise(ends)
+            for each in left
+            if (place := bisect_left(postings, each, low, high)) < high and postings[place] == each
+        }
+
+    def elsewhere(self, words: Range) -> frozenset[int]:
+        """Return the entries with one of these words in no name or alias: a set that is kept."""
+        first, end, _ = words
+        rows = map(self.row, self.texts(first, end))
+        return self._kept((first, end, OTHER), lambda: [self.lists(first, end, OTHER), *rows])
+
+    def elsewhere_weight(self, words: Range) -> int:
+        """Return at least as many as these entries are."""
+        rows, offsets, start = self._rows, self._row_offsets, 0
+        found = self._weights[words.end] - self._weights[words.first]
+        for _ in range(OTHER):
+            first, end = rows[start + words.first], rows[start + words.end]
+            if first < end:
+                found -= offsets[end] - offsets[first]
+            start += self._words
+        return found
+
+    def bearers_kept(self, words: Range) -> frozenset[int]:
+        """Return the entries with one of these words in a name or alias: a set that is kept."""
+        return self._kept((words.first, words.end, NAME), lambda: self.named(words))
+
+    def _kept(
+        self, key: tuple[int, int, int], lists: Callable[[], list[memoryview]]
+    ) -> frozenset[int]:
+        """Return a set of entries, kept for a while, as the common words are asked for often.
+
+        What two sets have in common takes no longer to find than the smaller one is.
+        """
+        known = self._sets.get(key)
+        if known is None:
+            known = self._sets[key] = frozenset[int]().union(*lists())
+            self._room -= len(known) + _SET
+            while self._room < 0:
+                self._room += len(self._sets.pop(next(iter(self._sets)))) + _SET
+        return known
 
     def named(self, words: Range) -> list[memoryview]:
         """Return the entries with one of these words in their name or alias, in several lists."""

@@ -16,7 +16,7 @@ from phonebook.search.tables import FORMATS, Tables
 from phonebook.service.snapshot import Compiled, Shelf
 from phonebook.wire.codes import FOLDING
 
-FORMAT = f"2 {FOLDING} {sys.byteorder}"
+FORMAT = f"3 {FOLDING} {sys.byteorder}"
 """Changes with the layout, with what the tables mean, and with the folding table."""
 
 _MAGIC = b"PHONEBOOK IMAGE\n"

@@ -6,7 +6,7 @@ reload makes a new one. All that is long in it lies in flat tables, in memory or
 """
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import accumulate
@@ -200,15 +200,18 @@ def read_rendered(octets: bytes) -> Entry:
     return Entry(id[2], kind[2], tuple(fields.items()))
 
 
-def only(octets: bytes, fields: frozenset[str]) -> bytes:
+def only(octets: bytes, fields: Iterable[str]) -> bytes:
     """Return an entry's id line and the lines of the fields that are asked for (Q-14)."""
-    wanted = {field.encode() for field in fields} | {b"id"}
-    kept = []
-    for line in octets.split(b"\r\n")[:-1]:
-        field = line[: line.index(b":")]
-        if field in wanted or field.partition(b".")[0] in wanted:
-            kept.append(line + b"\r\n")
-    return b"".join(kept)
+    lines = {0: octets.index(b"\r\n")}  # where each begins and ends
+    for field in fields:
+        mark = b"\r\n" + field.encode()
+        place = octets.find(mark)
+        while place >= 0:
+            start, end = place + 2, octets.index(b"\r\n", place + 2)
+            if octets[place + len(mark)] in b":.":
+                lines[start] = end
+            place = octets.find(mark, end)
+    return b"".join([octets[start : end + 2] for start, end in sorted(lines.items())])
 
 
 def targets(octets: bytes, links: frozenset[str]) -> set[bytes]:

@@ -65,6 +65,10 @@ class Index:
 
     def match_words(self, words: Sequence[bytes]) -> list[int]:
         """Match the commonest query: words, or their beginnings, in any field; as `match` does."""
+        if len(words) == 1:
+            found = self.words.few(words[0])
+            if found is not None:
+                return found
         meant = self.words.meant
         ranges = [meant(word) for word in words]
         weights = [self.words.weight(each) for each in ranges]
@@ -82,11 +86,11 @@ class Index:
             return self.words.ordered(ranges[0])
         least = ranges.pop(weights.index(weight))
         weights.remove(weight)
-        found = self.words.collect(least)
+        met = self.words.collect(least)
         for _, each in sorted(zip(weights, ranges, strict=True)):
-            ranks = self.words.among(each, found.keys())
-            found = {position: rank + found[position] for position, rank in ranks.items()}
-        return _ordered(found)
+            ranks = self.words.among(each, met.keys())
+            met = {position: rank + met[position] for position, rank in ranks.items()}
+        return _ordered(met)
 
     def kept(self, candidates: set[int], terms: Sequence[Term]) -> set[int]:
         """Return those candidates that match these terms."""

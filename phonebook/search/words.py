@@ -20,6 +20,9 @@ BEGINNING = 4
 Found = dict[int, int]
 """Entries, and the class that a term has on each."""
 
+_FEW = 64
+"""Entries of a word that is looked up in the shortest way."""
+
 MOST_KEPT = 4_096
 """Entries of a set that is kept, at most."""
 _SET = 8  # entries for which the set itself counts
@@ -62,6 +65,7 @@ class Words:
         self._hash, self._ends = tables.word_hash, tables.word_ends
         self._offsets, self._text = tables.word_offsets, tables.word_text
         self._rows, self._words = tables.word_rows, len(tables.word_rows) // (ECHOES + 1)
+        self._bases = tuple(rank * self._words for rank in range(ECHOES))  # of the classes' rows
         self._weights, self._texts = tables.word_weights, tables.word_texts
         self._row_offsets, self._postings = tables.row_offsets, tables.postings
         self._size = len(tables.word_hash)
@@ -147,6 +151,26 @@ class Words:
             found.update(range(self._rows[base + words.first], self._rows[base + words.end]))
         return found
 
+    def few(self, word: bytes) -> list[int] | None:
+        """Return the entries of a query of this one word, best first; None where they may be many.
+
+        The commonest query: what `meant`, `weight` and `ordered` say, for half as much.
+        """
+        number = self.word(word)
+        if number < 0:
+            return None
+        end = self._ends[number]
+        weight = self._weights[end] - self._weights[number]
+        if weight > _FEW:
+            return None
+        if weight == 1:  # as of most: its one class tells all, unless it is in a repeated text
+            rows = self._rows
+            for base in self._bases:
+                row = rows[base + number]
+                if row < rows[base + end]:
+                    return [self._postings[self._row_offsets[row]]]
+        return self.ordered(Range(number, end, number))
+
     def ordered(self, words: Range) -> list[int]:
         """Return the entries of a range of words that is not heavy, best first."""
         first, end, number = words
@@ -161,21 +185,19 @@ class Words:
     def _in_order(self, first: int, end: int, found: list[int]) -> None:
         """Append the entries of a range of words, class by class."""
         rows, offsets, postings = self._rows, self._row_offsets, self._postings
-        texts = self._texts[first] < self._texts[end]
-        all_of_them = len(found) + self._weights[end] - self._weights[first]
-        base = 0
-        for _ in range(OTHER):
+        left = self._weights[end] - self._weights[first]
+        for base in self._bases[:OTHER]:
             start, behind = rows[base + first], rows[base + end]
             if start < behind:
                 here = postings[offsets[start] : offsets[behind]].tolist()
                 if behind > start + 1:
                     here.sort()
                 found += here
-                if len(found) == all_of_them:
+                left -= len(here)
+                if not left:
                     return
-            base += self._words
         here = self.lists(first, end, OTHER).tolist()
-        if texts:
+        if left > len(here):
             for row in self.texts(first, end):
                 here += self.row(row)
         here.sort()

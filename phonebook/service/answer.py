@@ -18,9 +18,8 @@ from phonebook.wire import (
     datagram_line,
     parse_request,
     render,
-    unpadded,
 )
-from phonebook.wire.codes import CLOSING, DEFAULT_ENTRIES, MIN_DATAGRAM
+from phonebook.wire.codes import CLOSING, DEFAULT_ENTRIES, MAX_REPLY, MIN_DATAGRAM
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +57,15 @@ def answer(line: bytes, snapshot: Snapshot) -> tuple[bytes, bool]:
 
 def answer_datagram(datagram: bytes, snapshot: Snapshot) -> bytes | None:
     """Answer a datagram, or not: None is silence (section 7). Never longer than the datagram."""
-    line = datagram_line(datagram)
-    if line is None or len(datagram) < MIN_DATAGRAM:
+    room = len(datagram)
+    if room < MIN_DATAGRAM:
         return None
-    plain = _plain(line, snapshot)
-    if plain is not None and len(plain) <= len(datagram):
-        return plain
+    line = datagram_line(datagram)
+    if line is None:
+        return None
+    reply = _plain(line, snapshot, room)
+    if reply is not None:
+        return reply
     try:
         request = parse_request(line)
     except RequestError as error:
@@ -72,52 +74,65 @@ def answer_datagram(datagram: bytes, snapshot: Snapshot) -> bytes | None:
         return render(error.code, error.tag)
     outcome = _outcome(request, snapshot)
     reply = outcome.render(request.tag, snapshot.at)
-    if len(reply) <= len(datagram):
+    if len(reply) <= room:
         return reply
+    return _too_long(outcome, request.tag, snapshot.at, len(reply), room)
+
+
+def _too_long(outcome: _Outcome, tag: str, at: str, octets: int, room: int) -> bytes:
+    """Return what is said instead of a reply of so many octets, where there is less room (U-4)."""
     fits = 0
     if outcome.code in (Code.FOUND, Code.NEAR):
-        fits = len(outcome.entries) - 1
-        while fits and len(outcome.render(request.tag, snapshot.at, fits)) > len(datagram):
-            fits -= 1
-    return render(Code.TOO_LONG, request.tag, f"octets={len(reply)} fits={fits}")
+        most = len(outcome.entries) - 1
+        while fits < most and len(outcome.render(tag, at, fits + 1)) <= room:
+            fits += 1
+    return render(Code.TOO_LONG, tag, f"octets={octets} fits={fits}")
 
 
-_PLAIN = re.compile(
-    rb"(?:ENTRY(?: #([A-Za-z0-9]{1,16}))? ([a-z0-9][a-z0-9._-]{0,63})"
-    rb"|LOOKUP(?: #([A-Za-z0-9]{1,16}))?(?: limit=([1-9]|[12][0-9]|3[0-2]))?"
-    rb" ([A-Za-z\x80-\xff]+(?: [A-Za-z\x80-\xff]+){,15}))"
+_PLAIN = re.compile(  # possessive: what does not fit is given up at once
+    rb"(?:ENTRY( #[A-Za-z0-9]{1,16}+)?+ ([a-z0-9][a-z0-9._-]{0,63}+)"
+    rb"|LOOKUP( #[A-Za-z0-9]{1,16}+)?+(?: limit=([12][0-9]|3[0-2]|[1-9]))?+"
+    rb" ([A-Za-z\x80-\xff]++(?: [A-Za-z\x80-\xff]++){,15}+)) *+"
 )
 
 
-def _plain(line: bytes, snapshot: Snapshot) -> bytes | None:
+def _plain(line: bytes, snapshot: Snapshot, room: int = MAX_REPLY) -> bytes | None:
     """Answer the plainest requests that find something: an id, or some letters, without options.
 
     A shortcut, since these are most of all requests: they cost a third of what they would below.
     """
-    plain = _PLAIN.fullmatch(unpadded(line))
+    plain = _PLAIN.fullmatch(line)
     if plain is None:
         return None
-    entry_tag, id, tag, limit, text = plain.groups()
-    if id is not None:
-        number = snapshot.listed.find(id)
-        if number < 0 or (snapshot.some_apart and snapshot.apart.find(id) >= 0):
+    entry_tag, id, tag, limit, text = plain.groups(b"")
+    if id:
+        number, entry = snapshot.listed.find(id)
+        if number < 0 or (snapshot.some_apart and snapshot.apart.find(id)[0] >= 0):
             return None
-        head = b"250 #%b" % entry_tag if entry_tag else b"250"
-        return b"%b%b%b.\r\n" % (head, snapshot.found_one, snapshot.listed.get(number))
-    words = text.lower().split(b" ") if text.isascii() else _folded(text)
-    try:
-        found = snapshot.index.match_words(words) if words else []
-    except TooBroadError:
-        return None
-    if not found:
-        return None
-    head = b"250 #%b" % tag if tag else b"250"
-    if len(found) == 1:
-        return b"%b%b%b.\r\n" % (head, snapshot.found_one, snapshot.listed.get(found[0]))
-    most = int(limit) if limit else DEFAULT_ENTRIES
-    page = [snapshot.listed.get(number) for number in found[:most]]
-    counts = b" matched=%d left=%d at=" % (len(found), len(found) - len(page))
-    return b"%b%b%b%b.\r\n" % (head, counts, snapshot.found_at, b"\r\n".join(page))
+        tag, matched, page = entry_tag, 1, [entry]
+    else:
+        words = text.lower().split(b" ") if text.isascii() else _folded(text)
+        try:
+            found = snapshot.index.match_words(words) if words else []
+        except TooBroadError:
+            return None
+        if not found:
+            return None
+        matched, get = len(found), snapshot.listed.get
+        if matched == 1:
+            page = [get(found[0])]
+        else:
+            page = [*map(get, found[: int(limit or DEFAULT_ENTRIES)])]
+    if matched == 1:
+        reply = b"".join((b"250", tag, snapshot.found_one, page[0], b".\r\n"))
+    else:
+        counts = b" matched=%d left=%d at=" % (matched, matched - len(page))
+        entries = b"\r\n".join(page)
+        reply = b"".join((b"250", tag, counts, snapshot.found_at, entries, b".\r\n"))
+    if len(reply) <= room:
+        return reply
+    outcome = _Outcome(Code.FOUND, page, matched, matched - len(page))
+    return _too_long(outcome, tag[2:].decode(), snapshot.at, len(reply), room)
 
 
 def _folded(text: bytes) -> list[bytes]:
@@ -144,17 +159,14 @@ def _outcome(request: Request, snapshot: Snapshot) -> _Outcome:
 
 def _entry(request: Request, snapshot: Snapshot) -> _Outcome:
     id = request.argument.encode()
-    for shelf in (snapshot.apart, snapshot.listed):
-        number = shelf.find(id)
-        if number >= 0:
-            break
-    else:
+    own = snapshot.apart.find(id)[1] or snapshot.listed.find(id)[1]
+    if not own:
         return _nothing(snapshot)
     try:
         linked = snapshot.linked(id, request.links) if request.links else []
     except TooBroadError:
         return _Outcome(Code.TOO_BROAD)
-    found = [shelf.get(number), *linked]
+    found = [own, *linked]
     start = 0
     if request.after:
         first_line = b"id: %b\r" % request.after.encode()
@@ -189,7 +201,7 @@ def _lookup(request: Request, snapshot: Snapshot) -> _Outcome:
         return _Outcome(Code.BAD_ARGUMENT)
     start = 0
     if request.after:
-        position = snapshot.listed.find(request.after.encode())
+        position, _ = snapshot.listed.find(request.after.encode())
         if position not in found:
             return _Outcome(Code.START_OVER)
         start = found.index(position) + 1

@@ -60,18 +60,18 @@ class Shelf:
         """Return the lines of an entry."""
         return self.octets[self.offsets[number] : self.offsets[number + 1]].tobytes()
 
-    def find(self, id: bytes) -> int:
-        """Return the number of the entry with an id, -1 where there is none."""
-        ids, offsets = self.ids, self.offsets
+    def find(self, id: bytes) -> tuple[int, bytes]:
+        """Return number and lines of the entry with an id, -1 and nothing where there is none."""
+        octets, offsets, ids = self.octets, self.offsets, self.ids
         size = len(ids)
         first_line = b"id: %b\r" % id
         place = crc32(id) % size
         while number := ids[place]:
-            start = offsets[number - 1]
-            if self.octets[start : start + len(first_line)] == first_line:
-                return number - 1
+            lines = octets[offsets[number - 1] : offsets[number]].tobytes()
+            if lines.startswith(first_line):
+                return number - 1, lines
             place = place + 1 if place + 1 < size else 0
-        return -1
+        return -1, b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,10 +174,10 @@ class Snapshot:
 
         All of it is what is listed (F-9). Raises `TooBroadError` where it is too much (F-11).
         """
-        own = self.listed.find(id)
+        own, lines = self.listed.find(id)
         if own < 0:
             return []
-        found = {self.listed.find(each) for each in targets(self.listed.get(own), links)}
+        found = {self.listed.find(each)[0] for each in targets(lines, links)}
         found |= self.index.linking(links, id.decode())
         found -= {own, -1}
         if len(found) >= MAX_MATCHES:

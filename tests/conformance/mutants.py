@@ -39,7 +39,7 @@ import phonebook.wire.framing as FRAMING
 import phonebook.wire.request as REQUEST
 from phonebook.wire import Code, RequestError, Request, render
 
-ANSWER._plain = lambda line, snapshot: None
+ANSWER._plain = lambda line, snapshot, room=0: None
 QUERY.Term.is_word = property(lambda self: False)
 STORE.is_small = lambda files: True  # nothing is compiled in another process, or kept
 
@@ -467,8 +467,8 @@ INDEX.Index.linking = lambda self, links, id: {
 """),
     Mutant("links-lead-out", "F-7", """
 def linked(self, id, links):
-    leading = old_targets(self.listed.get(self.listed.find(id)), links)
-    return [self.listed.get(self.listed.find(each)) for each in sorted(leading)]
+    leading = old_targets(self.listed.find(id)[1], links)
+    return [self.listed.find(each)[1] for each in sorted(leading)]
 SNAPSHOT.Snapshot.linked = linked
 """),
     Mutant("links-lead-in", "F-7", """
@@ -480,7 +480,7 @@ SNAPSHOT.Snapshot.linked = linked
 SNAPSHOT.Snapshot.linked = lambda self, id, links: [
     entry for entry in old_linked(self, id, links) for link in links
     if id in old_targets(entry, {link})
-    or entry.split()[1] in old_targets(self.listed.get(self.listed.find(id)), {link})]
+    or entry.split()[1] in old_targets(self.listed.find(id)[1], {link})]
 """),
     Mutant("linked-in-any-order", "F-8", """
 SNAPSHOT.Snapshot.linked = lambda self, id, links: old_linked(self, id, links)[::-1]

@@ -6,6 +6,7 @@ step, so that servers and checks side by side cannot hurt each other.
 """
 
 import hashlib
+import marshal
 import mmap
 import os
 import tempfile
@@ -15,18 +16,22 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import phonebook
 from phonebook.beside import Begin, later
 from phonebook.directory.load import directory_files, load
 from phonebook.directory.problems import Problem
 from phonebook.service import image
+from phonebook.service.gather import gather
 from phonebook.service.snapshot import Compiled, compile
 
 SMALL = 262_144
 """Octets of YAML that are read sooner than a cache is asked for."""
 
 _PART = ".part"
+_PIECES = ".pieces"
+_MAGIC = b"PHONEBOOK PIECE\n"
 _ABANDONED = 3_600  # seconds: what was begun so long ago, nobody is still writing
 
 _YOUNG = 2_000_000_000  # nanoseconds: a file this young may change and keep its time
@@ -95,13 +100,14 @@ def make(path: Path, place: Path | None, begin: Begin = later) -> Made:
     """
     before = fingerprint(path)
     if is_small(before):
-        begin = later
-    loaded = load(path, begin)
-    if loaded.directory is None:
-        return Made(None, loaded.problems)
-    compiled = compile(loaded.directory, begin)
-    if place is None:
-        return Made(compiled, loaded.problems)
+        loaded = load(path, later)
+        problems = loaded.problems
+        compiled = compile(loaded.directory) if loaded.directory else None
+    else:
+        with _Pieces(path, place) as kept:
+            compiled, problems = gather(path, kept, begin)
+    if compiled is None or place is None:
+        return Made(compiled, problems)
     file = cache_file(path, place)
     try:
         note = {"version": phonebook.__version__, "made": time.time_ns(), "files": before}
@@ -109,9 +115,10 @@ def make(path: Path, place: Path | None, begin: Begin = later) -> Made:
         if fingerprint(path) != before:
             raise OSError("the directory changed meanwhile")
         _write(file, path, image.dump(compiled, note))
+        _sweep(file.parent)
     except OSError as error:
-        return Made(compiled, loaded.problems, None, str(error))
-    return Made(compiled, loaded.problems, file)
+        return Made(compiled, problems, None, str(error))
+    return Made(compiled, problems, file)
 
 
 def cached(path: Path, place: Path, verify: bool = False) -> Compiled | None:
@@ -148,19 +155,76 @@ def _digest(name: str) -> str:
         return ""
 
 
-def _write(file: Path, directory: Path, pieces: Iterable[bytes | memoryview]) -> None:
-    """Write a file that is there whole or not at all. Raises OSError."""
-    if file.resolve().is_relative_to(directory.resolve()):
+class _Pieces:
+    """What the files of a directory bring to its snapshot, each run of them in a file of its own.
+
+    Whatever is not whole, or of another time, is not there. What is not asked for any more is
+    removed in the end, so that a directory takes no more room than its snapshot does.
+    """
+
+    def __init__(self, path: Path, place: Path | None) -> None:
+        """Keep them beside the snapshot of a directory; without a place, keep none."""
+        self._path = path
+        self._folder = place and cache_file(path, place).with_suffix(_PIECES)
+        self._asked: set[str] = set()
+
+    def __enter__(self) -> "_Pieces":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._folder is not None:
+            with suppress(OSError):
+                for name in set(os.listdir(self._folder)) - self._asked:
+                    if not name.endswith(_PART):  # another may be writing it
+                        os.unlink(self._folder / name)
+                _sweep(self._folder)
+
+    def get(self, key: str) -> tuple[Any, ...] | None:
+        """Return what is kept under a key."""
+        self._asked.add(key)
+        try:
+            if self._folder is None:
+                return None
+            octets = memoryview((self._folder / key).read_bytes())
+            body = octets[len(_MAGIC) : -4]
+            if octets[: len(_MAGIC)] != _MAGIC or octets[-4:] != _sum(key, body):
+                return None
+            value = marshal.loads(body)
+        except (OSError, ValueError, EOFError, TypeError):
+            return None
+        return value if isinstance(value, tuple) else None
+
+    def put(self, key: str, value: tuple[Any, ...]) -> None:
+        """Keep it: where that cannot be, it costs the next reload a little time."""
+        if self._folder is not None:
+            octets = marshal.dumps(value)
+            with suppress(OSError):
+                _write(self._folder / key, self._path, [_MAGIC, octets, _sum(key, octets)], False)
+
+
+def _sum(key: str, octets: bytes | memoryview) -> bytes:
+    """Return a checksum that octets have under this key alone."""
+    return crc32(octets, crc32(key.encode())).to_bytes(4, "little")
+
+
+def _write(
+    file: Path, directory: Path, pieces: Iterable[bytes | memoryview], lasting: bool = True
+) -> None:
+    """Write a file that is there whole or not at all. Raises OSError.
+
+    One that is not `lasting` may be torn where the power fails.
+    """
+    if Path(os.path.realpath(file.parent)).is_relative_to(os.path.realpath(directory)):
         raise OSError(f"{file.parent} lies inside the directory")
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _sweep(file.parent)
     number, name = tempfile.mkstemp(dir=file.parent, prefix=".", suffix=_PART)
     try:
         with open(number, "wb") as part:
             for piece in pieces:
                 part.write(piece)
             part.flush()
-            os.fsync(part.fileno())
+            if lasting:
+                os.fsync(part.fileno())
         os.replace(name, file)
     except BaseException:
         os.unlink(name)

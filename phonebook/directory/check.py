@@ -4,9 +4,11 @@ Implements the sections "Files", "Entries" and "Links" of spec/directory.md, as 
 more than one entry. Reading never stops at an error, so one run shows them all.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 from phonebook.directory.document import Document, ListNode, MappingNode, Node, Refused, Scalar
 from phonebook.directory.entry import Directory, Entry, Header
@@ -30,32 +32,66 @@ Tell = Callable[[float], None]
 """Hears again and again which share of the reading is done."""
 
 
+class Outline(NamedTuple):
+    """What a check across files asks of one, as a rule. It is plain."""
+
+    ids: list[str]
+    kinds: list[str]
+    """Of each of these."""
+    unlisted: list[str]
+    """The ids of unlisted entries."""
+    links: list[tuple[str, str]]
+    """Each once: the field without its subtype, and the id."""
+    to_itself: bool
+    """If an entry has a link to itself."""
+
+
+def outlined(entries: Sequence[Read]) -> Outline:
+    """Return the outline of a file's entries."""
+    links: dict[tuple[str, str], None] = {}
+    to_itself = False
+    for row, _, _, _, leading in entries:
+        for name, text, _, _ in leading:
+            links[name.partition(".")[0], text] = None
+            to_itself = to_itself or text == row[0]
+    rows = [read[0] for read in entries]
+    unlisted = [row[0] for row in rows if row[3]]
+    return Outline(
+        [row[0] for row in rows], [row[1] for row in rows], unlisted, [*links], to_itself
+    )
+
+
 @dataclass(slots=True)
 class Part:
     """What one file brings to a directory."""
 
     file: str
     problems: Problems
+    outline: Outline
+    read: Callable[[], list[Read]]
+    """Gives its entries, and may take as long as the reading did."""
     whole: bool = True  # if all of the file was read
     header: Header = Header()
     settings: dict[str, str] = field(default_factory=dict)
-    entries: list[Read] = field(default_factory=list)
 
     def packed(self) -> tuple[Any, ...]:
-        """Return the part, which has no header, as it goes from one process to another."""
+        """Return the part, which has no header, as it goes from one process to another.
+
+        Its entries and the name of its file are left out.
+        """
         problems = [
-            (each.severity, each.code, each.sentence, tuple(each.where)) for each in self.problems
+            (each.severity, each.code, each.sentence, each.where.line, each.where.column)
+            for each in self.problems
         ]
-        return self.file, problems, self.whole, self.entries
+        return problems, tuple(self.outline), self.whole
 
     @classmethod
-    def unpacked(
-        cls, file: str, problems: list[tuple[Any, ...]], whole: bool, entries: list[Read]
-    ) -> "Part":
+    def unpacked(cls, file: str, read: Callable[[], list[Read]], packed: tuple[Any, ...]) -> "Part":
         """Return the part that was packed."""
-        part = cls(file, Problems(file), whole, entries=entries)
-        for severity, code, sentence, where in problems:
-            part.problems.append(Problem(severity, code, sentence, Position(*where)))
+        problems, outline, whole = packed
+        part = cls(file, Problems(file), Outline(*outline), read, whole)
+        for severity, code, sentence, line, column in problems:
+            part.problems.append(Problem(severity, code, sentence, Position(file, line, column)))
         return part
 
 
@@ -66,7 +102,7 @@ def nobody(share: float) -> None:
 def read_part(data: bytes, file: str, may_head: bool, tell: Tell = nobody) -> Part:
     """Read a file; only in one that `may_head` can the header stand."""
     problems = Problems(file)
-    part = Part(file, problems)
+    found: list[Read] = []
     document = Document(data, problems)
     for number, node in enumerate(document.entries()):
         if number % _TOLD == 0:
@@ -74,8 +110,8 @@ def read_part(data: bytes, file: str, may_head: bool, tell: Tell = nobody) -> Pa
             tell(mark.index / len(data))
         read = read_entry(node, problems)
         if read:
-            part.entries.append(read)
-    part.whole = document.whole
+            found.append(read)
+    part = Part(file, problems, outlined(found), lambda: found, document.whole)
     root = document.root
     entries: Node | None = root
     if isinstance(root, MappingNode):
@@ -103,15 +139,20 @@ def read_part(data: bytes, file: str, may_head: bool, tell: Tell = nobody) -> Pa
 
 def check(parts: Sequence[Part], problems: Problems) -> Directory:
     """Return the directory that the parts are, as far as they are one."""
-    header, settings = Header(), {}
+    header, settings = check_across(parts, problems)
+    entries = tuple([Entry(*row) for part in parts for row, *_ in part.read()])
+    return Directory(header, entries, settings)
+
+
+def check_across(parts: Sequence[Part], problems: Problems) -> tuple[Header, dict[str, str]]:
+    """Note all problems, those that no file has alone too; return the header and the settings."""
     for part in parts:
         problems += part.problems
     header = next((part.header for part in parts if part.header != Header()), Header())
     settings = next((part.settings for part in parts if part.settings), {})
-    entries = [Entry(*row) for part in parts for row, *_ in part.entries]
     _check_ids(parts, header, problems)
-    _check_links(parts, entries, problems)
-    return Directory(header, tuple(entries), settings)
+    _check_links(parts, problems)
+    return header, settings
 
 
 def _unknown_top(key: Scalar, problems: Problems) -> None:
@@ -138,12 +179,15 @@ def _no_entries(node: Node, root: bool, problems: Problems) -> None:
 
 def _check_ids(parts: Sequence[Part], header: Header, problems: Problems) -> None:
     referrals = {referral.id for referral in header.referrals}
-    ids = [read[0][0] for part in parts for read in part.entries]
-    if len(set(ids)) == len(ids) and referrals.isdisjoint(ids):
+    counts = Counter(chain.from_iterable([part.outline.ids for part in parts]))
+    again = {id for id, count in counts.items() if count > 1 or id in referrals}
+    if not again:
         return  # as nearly always; to look for where takes longer
     first: dict[str, tuple[Part, Read]] = {}
     for part in parts:
-        for read in part.entries:
+        if again.isdisjoint(part.outline.ids):
+            continue
+        for read in part.read():
             (id, _, fields, _, _), written, line, column, _ = read
             other = first.setdefault(id, (part, read))
             if other[1] is not read:
@@ -163,44 +207,50 @@ def _check_ids(parts: Sequence[Part], header: Header, problems: Problems) -> Non
                 )
 
 
-def _check_links(parts: Sequence[Part], entries: Iterable[Entry], problems: Problems) -> None:
+def _check_links(parts: Sequence[Part], problems: Problems) -> None:
     whole = all(part.whole for part in parts)
-    by_id: dict[str, Entry] = {}
-    for entry in entries:
-        by_id.setdefault(entry.id, entry)
+    kinds: dict[str, str] = {}
+    for part in reversed(parts):  # of two entries with one id, the first counts
+        kinds.update(zip(reversed(part.outline.ids), reversed(part.outline.kinds), strict=True))
+    unlisted = frozenset(chain.from_iterable([part.outline.unlisted for part in parts]))
     suggestions = _SUGGESTIONS
     for part in parts:
-        for row, _, _, _, links in part.entries:
-            for link in links:
-                name, text, line, column = link
+        if not part.outline.to_itself and all(
+            kinds.get(text) in LINKS[base] and text not in unlisted
+            for base, text in part.outline.links
+        ):
+            continue
+        for row, _, _, _, links in part.read():
+            for name, text, line, column in links:
                 base = name.partition(".")[0]
-                target = by_id.get(text)
-                if target is not None:
-                    if target.kind not in LINKS[base] or target.unlisted or text == row[0]:
-                        where = Position(part.file, line, column)
-                        _bad_link(row[0], base, target, where, problems)
+                kind = kinds.get(text)
+                where = Position(part.file, line, column)
+                if kind is not None:
+                    if kind not in LINKS[base] or text in unlisted or text == row[0]:
+                        _bad_link(row[0], base, text, kind, where, problems)
                 elif whole:  # else its target may stand in what could not be read
-                    ids = by_id if suggestions > 0 else {}
+                    ids = kinds if suggestions > 0 else {}
                     suggestions -= 1
                     problems.error(
                         "dangling-link",
-                        Position(part.file, line, column),
+                        where,
                         f"{quoted(name)} is the id of an entry, and there is no {quoted(text)}: "
                         + _instead(base, text, ids),
                     )
 
 
-def _bad_link(id: str, base: str, target: Entry, where: Position, problems: Problems) -> None:
+def _bad_link(
+    id: str, base: str, target: str, kind: str, where: Position, problems: Problems
+) -> None:
     kinds = LINKS[base]
-    if target.kind not in kinds:
+    if kind not in kinds:
         wanted = " or ".join(f"`{kind}`" for kind in kinds)
         problems.error(
             "link-kind",
             where,
-            f"`{base}` leads to a {wanted}, and {quoted(target.id)} is a `{target.kind}`: "
-            "write another id.",
+            f"`{base}` leads to a {wanted}, and {quoted(target)} is a `{kind}`: write another id.",
         )
-    elif target.id == id:
+    elif target == id:
         problems.error(
             "link-to-itself", where, f"`{base}` leads to the entry itself: remove the line."
         )
@@ -208,12 +258,12 @@ def _bad_link(id: str, base: str, target: Entry, where: Position, problems: Prob
         problems.warning(
             "unlisted-link",
             where,
-            f"The entry {quoted(target.id)} is unlisted, so this link will not be shown: "
+            f"The entry {quoted(target)} is unlisted, so this link will not be shown: "
             "remove the line.",
         )
 
 
-def _instead(base: str, text: str, ids: dict[str, Entry]) -> str:
+def _instead(base: str, text: str, ids: dict[str, str]) -> str:
     """Say what to write instead of an id that nothing has."""
     made = "-".join(words(text))
     near = made if made in ids else nearest(text, ids)

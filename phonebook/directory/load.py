@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from phonebook.beside import Begin, later
-from phonebook.directory.check import HEADER_FILE, Part, Tell, check, nobody, read_part
+from phonebook.directory.check import HEADER_FILE, Part, Tell, check, nobody, outlined, read_part
 from phonebook.directory.entry import Directory
 from phonebook.directory.problems import DirectoryError, Position, Problem, Problems, quoted
 
@@ -40,20 +40,15 @@ def load(path: str | os.PathLike[str], begin: Begin = later, tell: Tell | None =
     Of a large tree, `begin` begins the reading of every second file. `tell` hears again and again
     which share is read.
     """
-    top = Path(path)
-    problems = Problems(str(top))
-    tree = os.path.isdir(top)  # which does not raise, as Path's may
-    files = _files(top, problems) if tree else [top]
-    if not files and not problems:
-        where = Position(str(top), 1, 1)
-        problems.error("missing", where, "No file here ends in .yaml or .yml: write one.")
-    header = top / HEADER_FILE if tree else top
+    problems = Problems(str(path))
+    files, header = found(path, problems)
     theirs = {file: None for file in files[1::2] if file != header}
-    if sum(map(_size, theirs)) < _LARGE:
+    if not pays(sum(map(size_of, theirs))):
         theirs = {}
 
     def read_theirs() -> list[tuple[Any, ...]]:
-        return [_read(file, may_head=False).packed() for file in theirs]
+        read = [read_file(file, may_head=False) for file in theirs]
+        return [(part.packed(), part.read()) for part in read]
 
     begun = begin(read_theirs) if theirs else read_theirs
     mine = [file for file in files if file not in theirs]
@@ -64,24 +59,43 @@ def load(path: str | os.PathLike[str], begin: Begin = later, tell: Tell | None =
             if tell:
                 tell((before + share) / len(mine))
 
-        parts[file] = _read(file, file == header, told)
-    parts |= {file: Part.unpacked(*part) for file, part in zip(theirs, begun(), strict=True)}
+        parts[file] = read_file(file, file == header, told)
+    for file, (packed, entries) in zip(theirs, begun(), strict=True):
+        parts[file] = Part.unpacked(str(file), lambda entries=entries: entries, packed)  # type: ignore[misc]
     return _loaded([parts[file] for file in files], problems, files)
 
 
-def _size(file: Path) -> int:
+def found(path: str | os.PathLike[str], problems: Problems) -> tuple[list[Path], Path]:
+    """Return the files that a directory is made of, in their order, and which may have a header."""
+    top = Path(path)
+    if not os.path.isdir(top):  # which does not raise, as Path's may
+        return [top], top
+    files = [Path(each) for each in _files(top, problems)]
+    if not files and not problems:
+        where = Position(str(top), 1, 1)
+        problems.error("missing", where, "No file here ends in .yaml or .yml: write one.")
+    return files, top / HEADER_FILE
+
+
+def pays(octets: int) -> bool:
+    """Whether a second process pays for the reading of so many octets."""
+    return octets >= _LARGE
+
+
+def size_of(file: Path) -> int:
+    """Return how many octets a file has; none where that cannot be told."""
     try:
         return file.stat().st_size
     except (OSError, ValueError):
         return 0
 
 
-def _read(file: Path, may_head: bool, tell: Tell = nobody) -> Part:
+def read_file(file: Path, may_head: bool, tell: Tell = nobody) -> Part:
     """Read a file; one that cannot be read is an empty part."""
     problems = Problems(str(file))
-    data = _octets(file, problems)
+    data = octets(file, problems)
     if data is None:
-        return Part(str(file), problems)
+        return Part(str(file), problems, outlined([]), list)
     return read_part(data, str(file), may_head, tell)
 
 
@@ -92,15 +106,19 @@ def load_text(data: bytes, name: str) -> Loaded:
 
 def _loaded(parts: list[Part], problems: Problems, files: list[Path]) -> Loaded:
     directory = check(parts, problems)
+    return Loaded(None if problems.fatal else directory, ordered(problems, files), files)
+
+
+def ordered(problems: Problems, files: list[Path]) -> list[Problem]:
+    """Return problems in the order of their places."""
     rank = {str(file): number for number, file in enumerate(files)}
-    ordered = sorted(
+    return sorted(
         problems,
         key=lambda each: (rank.get(each.where.file, -1), each.where.line, each.where.column),
     )
-    return Loaded(None if problems.fatal else directory, ordered, files)
 
 
-def _files(top: Path, problems: Problems) -> list[Path]:
+def _files(top: Path, problems: Problems) -> list[str]:
     """Return the files of a tree in the octet order of their paths, without dot-files."""
 
     def unreadable(error: OSError) -> None:
@@ -120,14 +138,15 @@ def _files(top: Path, problems: Problems) -> list[Path]:
         seen.add((status.st_dev, status.st_ino))
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [
-            Path(folder, name)
+            os.path.join(folder, name)
             for name in names
             if name.endswith(SUFFIXES) and not name.startswith(".")
         ]
-    return sorted(found, key=lambda path: os.fsencode(path.relative_to(top).as_posix()))
+    return sorted(found, key=lambda path: os.fsencode(path.replace(os.sep, "/")))
 
 
-def _octets(file: Path, problems: Problems) -> bytes | None:
+def octets(file: Path, problems: Problems) -> bytes | None:
+    """Return what a file holds; None, once reported, where it cannot be read."""
     if os.path.exists(file) and not os.path.isfile(file):  # a pipe would keep us waiting
         problems.error(
             "unreadable", Position(str(file), 1, 1), "This is not a file: name a file or a folder."
@@ -157,4 +176,4 @@ def _unreadable(file: Path, error: OSError, problems: Problems) -> None:
 def directory_files(path: str | os.PathLike[str]) -> list[Path]:
     """Return the files that `load` would read, in its order; unreadable folders count for none."""
     top = Path(path)
-    return _files(top, Problems(str(top))) if os.path.isdir(top) else [top]
+    return found(top, Problems(str(top)))[0]

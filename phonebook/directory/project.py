@@ -10,9 +10,12 @@ from phonebook.directory.entry import Directory, Entry
 from phonebook.directory.fields import LINKS
 
 
-def project(directory: Directory) -> Directory:
-    """Return what a search may see: no unlisted entry, no unlisted field, no link to either."""
-    hidden = _unlisted(directory)
+def project(directory: Directory, elsewhere: frozenset[str] = frozenset()) -> Directory:
+    """Return what a search may see: no unlisted entry, no unlisted field, no link to either.
+
+    Of a part of a directory, the ids that are unlisted `elsewhere` in it count too.
+    """
+    hidden = _unlisted(directory) | elsewhere
     return replace(
         directory,
         entries=tuple(
@@ -21,9 +24,9 @@ def project(directory: Directory) -> Directory:
     )
 
 
-def exact(directory: Directory) -> Directory:
+def exact(directory: Directory, elsewhere: frozenset[str] = frozenset()) -> Directory:
     """Return what the answer to an exact id may see: all, but no link to an unlisted entry."""
-    hidden = _unlisted(directory)
+    hidden = _unlisted(directory) | elsewhere
     return replace(directory, entries=tuple(_linked(entry, hidden) for entry in directory.entries))
 
 

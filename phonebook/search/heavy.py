@@ -3,7 +3,9 @@
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import reduce
 from itertools import chain
+from operator import or_
 
 from phonebook.search.bits import octets_of, packed
 from phonebook.search.tables import ECHOES, LINK, OTHER
@@ -21,23 +23,36 @@ def heavy(
     """Return the two tables, of sorted words that begin one another up to `ends`."""
     least = max(_HEAVY, count // _SHARE)
     octets = octets_of(count)
+    ranges = set(_ranges(texts, ends, weights, least))
+    found: dict[tuple[int, int], list[int]] = {}
+    inside: list[tuple[int, int, list[int]]] = []  # what next ranges have in them, the first last
+    for first, end in sorted(ranges, key=lambda each: (-each[0], each[1])):
+        every = [0] * ECHOES
+        at = first
+        between = []
+        while inside and inside[-1][0] < end:
+            start, behind, bits = inside.pop()
+            every = list(map(or_, every, bits))
+            between.append((at, start))
+            at = behind
+        between.append((at, end))
+        between = [(at, start) for at, start in between if weights[at] < weights[start]]
+        for rank in range(ECHOES):
+            some = [each for words in between for each in lists(rank, *words) if each]
+            if some:
+                every[rank] |= packed(chain.from_iterable(some), count)
+        inside.append((first, end, every))
+        runs = [reduce(or_, every)]
+        for rank, its in enumerate(every[:OTHER]):
+            many = sum(map(len, lists(rank, first, end))) > least
+            runs.append(its if many else 0)
+        if runs[0].bit_count() > least:
+            found[first, end] = runs
     numbers: dict[int, int] = {0: 0}  # of each run of bits: most words' are another's, too
-    known: dict[tuple[int, int], list[int]] = {}  # by the weights, which tell what lists they are
     columns = array("I")
-    for first, end in sorted(set(_ranges(texts, ends, weights, least))):
-        same = weights[first], weights[end]
-        if same not in known:
-            classes = [lists(rank, first, end) for rank in range(ECHOES)]
-            runs = [packed(chain.from_iterable(chain.from_iterable(classes)), count)]
-            for each in classes[:OTHER]:
-                many = sum(map(len, each)) > least
-                runs.append(packed(chain.from_iterable(each), count) if many else 0)
-            entries = runs[0].bit_count()
-            known[same] = []
-            if entries > least:
-                known[same] = [entries, *(numbers.setdefault(each, len(numbers)) for each in runs)]
-        if known[same]:
-            columns.extend((first, end, *known[same]))
+    for words, runs in sorted(found.items()):
+        columns.extend((*words, runs[0].bit_count()))
+        columns.extend([numbers.setdefault(each, len(numbers)) for each in runs])
     del numbers[0]
     return {
         "heavy_ranges": columns,

@@ -12,7 +12,7 @@ from phonebook.directory.fields import LINKS
 from phonebook.directory.names import read_name
 from phonebook.directory.numbers import Dialling, Number, read_number
 from phonebook.directory.text import spellings, words
-from phonebook.search.build import PLAIN, id_words, name_spellings
+from phonebook.search.piece import PLAIN, id_words, name_spellings
 from phonebook.search.query import Term
 from phonebook.search.tables import ALIAS, FAMILY, NAME, OTHER
 from phonebook.search.words import BEGINNING

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence, Set
 from phonebook.directory.entry import Header
 from phonebook.directory.numbers import Dialling
 from phonebook.search.bits import having, octets_of, unpacked
-from phonebook.search.build import BROAD, BROAD_SHARE, KINDS, id_words
+from phonebook.search.build import BROAD, BROAD_SHARE
 from phonebook.search.lines import (
     Lines,
     is_link,
@@ -21,6 +21,7 @@ from phonebook.search.lines import (
     reading_of_sequence,
 )
 from phonebook.search.pairs import Pairs
+from phonebook.search.piece import KINDS, id_words
 from phonebook.search.query import Term
 from phonebook.search.tables import ECHO, LINK, Tables
 from phonebook.search.ways import (

@@ -23,14 +23,14 @@ _MOST_WORDY = 64  # entries without pairs
 _WEIGHTS = 4_096  # weights that are kept
 
 
-def pair_tables(named: Iterable[tuple[int, Mapping[int, int]]], words: int) -> dict[str, bytes]:
-    """Return the tables of entries, with their name words' numbers and the class of each.
+def pair_tables(named: Iterable[Mapping[int, int]], words: int) -> dict[str, bytes]:
+    """Return the tables of entries, each with its name words' numbers and the class of each.
 
     There are so many `words`.
     """
     rows: list[list[int]] = [[] for _ in range(words)]
     wordy = array("I")
-    for position, classes in named:
+    for position, classes in enumerate(named):
         if len(classes) > MOST_WORDS:
             wordy.append(position)
         else:
@@ -46,7 +46,7 @@ def pair_tables(named: Iterable[tuple[int, Mapping[int, int]]], words: int) -> d
         "pair_offsets": array("I", accumulate(map(len, rows), initial=0)).tobytes(),
         "pair_words": others.tobytes(),
         "pair_entries": entries.tobytes(),
-        "pair_wordy": array("I", sorted(wordy)).tobytes(),
+        "pair_wordy": wordy.tobytes(),
     }
 
 

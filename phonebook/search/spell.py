@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Iterable
 from itertools import combinations
+from typing import NamedTuple
 from zlib import crc32
 
 from phonebook.search.sound import sound
@@ -10,22 +11,61 @@ from phonebook.search.sound import sound
 _LOOKED_AT = 7  # letters of a word that letters are left out of
 
 
-def deletes(words: Iterable[tuple[int, str]]) -> "array[int]":
-    """Return the table `near_deletes` of name words and their numbers."""
+class Near(NamedTuple):
+    """The tables of a directory's name words, and which these are. It is plain."""
+
+    words: dict[str, int]
+    """The words and their numbers, which are in the same order."""
+    deletes: bytes
+    sounds: bytes
+
+
+NOTHING = Near({}, b"", b"")
+
+
+def near_tables(words: dict[str, int], before: Near = NOTHING) -> Near:
+    """Return the tables of name words and their numbers.
+
+    Most of the time goes into their letters; what the tables of other words `before` have of it is
+    only numbered anew.
+    """
+    numbers = array("q", [-1]) * (max(before.words.values(), default=-1) + 1)
+    for word, number in before.words.items():
+        numbers[number] = words.get(word, -1)
+    fresh = [(number, word) for word, number in words.items() if word not in before.words]
+    return Near(
+        words,
+        _joined(_renumbered(before.deletes, numbers), _deletes(fresh)),
+        _joined(_renumbered(before.sounds, numbers), _sounds(fresh)),
+    )
+
+
+def _renumbered(codes: bytes, numbers: "array[int]") -> list[int]:
+    """Return codes with the words' new numbers, less those of words that are gone."""
+    return [
+        code >> 32 << 32 | number
+        for code in memoryview(codes).cast("Q").tolist()
+        if (number := numbers[code & 0xFFFF_FFFF]) >= 0
+    ]
+
+
+def _joined(codes: list[int], more: list[int]) -> bytes:
+    codes += more
+    codes.sort()
+    return array("Q", codes).tobytes()
+
+
+def _deletes(words: Iterable[tuple[int, str]]) -> list[int]:
     codes: list[int] = []
     for number, word in words:
         left = left_out(word, limit_of(len(word)))
-        codes += {crc32(each.encode()) << 32 | number for each in left}
-    codes.sort()
-    return array("Q", codes)
+        codes += [code << 32 | number for code in set(map(crc32, map(str.encode, left)))]
+    return codes
 
 
-def sounds(words: Iterable[tuple[int, str]]) -> "array[int]":
-    """Return the table `near_sounds` of name words and their numbers."""
+def _sounds(words: Iterable[tuple[int, str]]) -> list[int]:
     keys = ((sound(word), number) for number, word in words)
-    return array(
-        "Q", sorted(crc32(key.encode()) << 32 | number for key, number in keys if len(key) > 1)
-    )
+    return [crc32(key.encode()) << 32 | number for key, number in keys if len(key) > 1]
 
 
 def left_out(word: str, most: int) -> set[str]:
@@ -36,16 +76,8 @@ def left_out(word: str, most: int) -> set[str]:
     """
     word = word[:_LOOKED_AT]
     found = {word}
-    letters = len(word)
-    if most >= 1:
-        found.update([word[:cut] + word[cut + 1 :] for cut in range(letters)])
-    if most >= 2:
-        found.update(
-            [
-                word[:one] + word[one + 1 : other] + word[other + 1 :]
-                for one, other in combinations(range(letters), 2)
-            ]
-        )
+    for fewer in range(1, min(most, len(word)) + 1):
+        found.update(map("".join, combinations(word, len(word) - fewer)))
     return found
 
 

@@ -16,9 +16,9 @@ from zlib import crc32
 
 from phonebook.directory.numbers import Number
 from phonebook.search.bits import having, packed, unpacked
-from phonebook.search.build import is_long
 from phonebook.search.lines import MIN_ENDING, MIN_NUMBER, Lines, Reading
 from phonebook.search.pairs import Pairs
+from phonebook.search.piece import is_long
 from phonebook.search.tables import OTHER, Tables, ending_code
 from phonebook.search.words import BEGINNING, Found, Range, Words
 

@@ -8,6 +8,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -27,20 +28,24 @@ log = logging.getLogger("phonebook.server")
 POLL_INTERVAL = 0.5  # seconds; a change counts once it has stood still for one of them
 
 _NICE = 10  # how far a compiling process gives way
+_PATIENCE = 60.0  # seconds for which it gives way altogether, where answers are given meanwhile
 _REFUSED = 4  # the exit code of `phonebook compile` for a directory with errors
 
 TermsOf = Callable[[Mapping[str, str]], Terms]
 """What the server offers under the settings of a directory."""
 
 
-def read_snapshot(path: Path, terms: TermsOf, place: Path | None = None) -> Snapshot:
+def read_snapshot(
+    path: Path, terms: TermsOf, place: Path | None = None, aside: bool = False
+) -> Snapshot:
     """Load a directory, by way of the cache at `place`; its warnings go to the log.
 
-    Raises `DirectoryError` with all its problems.
+    Where answers are given meanwhile, they go first, and this is done `aside`. Raises
+    `DirectoryError` with all its problems.
     """
     compiled = None
     if place is not None and not store.is_small(fingerprint(path)):
-        compiled = store.cached(path, place) or _compiled_apart(path, place)
+        compiled = store.cached(path, place) or _compiled_apart(path, place, aside)
     if compiled is None:
         compiled = _compiled_here(path)
     return Snapshot(compiled, terms(compiled.settings))
@@ -55,7 +60,7 @@ def _compiled_here(path: Path) -> Compiled:
     return made.compiled
 
 
-def _compiled_apart(path: Path, place: Path) -> Compiled | None:
+def _compiled_apart(path: Path, place: Path, aside: bool) -> Compiled | None:
     """Compile a directory in a process of its own, which neither delays nor fills this one.
 
     None where it could not write into the cache: that costs the cache, not the service. Raises
@@ -63,18 +68,49 @@ def _compiled_apart(path: Path, place: Path) -> Compiled | None:
     """
     command = [sys.executable, "-P", "-m", "phonebook", "compile", "--cache", str(place)]
     command += ["--", str(path)]
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    ) as process:
-        with suppress(AttributeError, OSError):  # answers go first: it takes both cores
-            os.setpriority(os.PRIO_PROCESS, process.pid, _NICE)
-        _, said = process.communicate()
-    refused = process.returncode == _REFUSED
+    code, said = _run(command, _idle, _PATIENCE) if aside else _run(command)
+    if code is None:
+        code, said = _run(command, _nice)
+    refused = code == _REFUSED
     for line in said.decode("utf-8", "backslashreplace").splitlines():
         log.log(logging.ERROR if refused else logging.WARNING, "%s", line)
     if refused:
         raise DirectoryError([])
     return store.cached(path, place)
+
+
+def _run(
+    command: list[str], give_way: Callable[[int], None] | None = None, patience: float | None = None
+) -> tuple[int | None, bytes]:
+    """Run a command; return its exit code, None where patience ended, and what it said of errors.
+
+    It and the processes that it begins give way as is said of its number.
+    """
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
+        if give_way:
+            with suppress(AttributeError, OSError):
+                give_way(process.pid)
+        try:
+            _, said = process.communicate(timeout=patience)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return None, b""
+        return process.returncode, said
+
+
+def _idle(pid: int) -> None:
+    """Let a process run only when nobody else wants to.
+
+    One that is merely nice still keeps a server waiting that has just been asked something.
+    """
+    os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
+
+
+def _nice(pid: int) -> None:
+    """Let a process have less time than others."""
+    os.setpriority(os.PRIO_PROCESS, pid, _NICE)
 
 
 class Reactor(IReactorTime, IReactorThreads):
@@ -123,12 +159,15 @@ class Reloader:
             self._path,
             self._terms,
             self._place,
+            True,
         )
         done.addCallbacks(self._loaded, self._refused)
 
     def _loaded(self, snapshot: Snapshot) -> None:
         self._busy = False
+        began = time.perf_counter()
         self._state.snapshot = snapshot
+        log.debug("the switch took %.3f ms", (time.perf_counter() - began) * 1_000)
         log.info("reloaded: %d entries from %s", snapshot.count, self._path)
 
     def _refused(self, failure: Failure) -> None:

@@ -6,18 +6,21 @@ reload makes a new one. All that is long in it lies in flat tables, in memory or
 """
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import accumulate
+from typing import Any, NamedTuple
 from zlib import crc32
 
 from phonebook.beside import Begin, later
 from phonebook.directory.entry import Directory, Entry, Header, Referral
 from phonebook.directory.project import exact, project
-from phonebook.search.build import Placed, build, hashed, in_order
+from phonebook.search.build import Places, build, hashed, in_order
 from phonebook.search.match import Index
 from phonebook.search.near import Nearest
+from phonebook.search.piece import Piece, piece
+from phonebook.search.spell import Near, near_tables
 from phonebook.search.tables import Tables
 from phonebook.search.ways import MAX_MATCHES, TooBroadError
 from phonebook.wire.codes import (
@@ -90,42 +93,78 @@ class Compiled:
     """Entries, unlisted ones too."""
 
 
+class Portion(NamedTuple):
+    """What some entries, those of one file as a rule, bring to a snapshot. It is plain."""
+
+    piece: tuple[Any, ...]
+    """Of the index."""
+    ids: list[str]
+    octets: bytes
+    """The entries that a search may give, rendered, end to end."""
+    lengths: bytes
+    apart: dict[str, bytes]
+    """The others, by id."""
+    entries: int
+    """How many there are, unlisted ones too."""
+
+
+def portion(directory: Directory, elsewhere: frozenset[str] = frozenset()) -> Portion:
+    """Project, index and render a directory, or a part of one; see `project`."""
+    seen = project(directory, elsewhere) if elsewhere else project(directory)
+    rendered = [render_entry(entry) for entry in seen.entries]
+    ids = [entry.id for entry in seen.entries]
+    listed = dict(zip(ids, rendered, strict=True))
+    apart = {}
+    for entry in exact(directory, elsewhere).entries:
+        if entry.unlisted or entry.unlisted_fields:
+            octets = render_entry(entry)
+            if listed.get(entry.id) != octets:
+                apart[entry.id] = octets
+    lengths = array("I", map(len, rendered)).tobytes()
+    made = tuple(piece(directory.header, seen.entries))
+    return Portion(made, ids, b"".join(rendered), lengths, apart, len(directory.entries))
+
+
 def compile(directory: Directory, begin: Begin = later) -> Compiled:
     """Project, index and render a directory; `begin` begins what can be done beside."""
-    seen = project(directory)
-    placed = in_order(seen)
-    rendering = begin(lambda: _rendered(directory, placed))
-    tables = build(directory.header, placed, begin)
-    at, listed, apart = rendering()
-    return Compiled(
-        directory.header,
-        directory.settings,
-        tables,
-        _shelf(*listed),
-        _shelf(*apart),
-        at,
-        len(directory.entries),
-    )
+    return combine(directory.header, directory.settings, [portion(directory)], begin)
+
+
+def combine(
+    header: Header,
+    settings: Mapping[str, str],
+    portions: Sequence[Portion],
+    begin: Begin = later,
+    read_near: Callable[[dict[str, int]], Near] = near_tables,
+) -> Compiled:
+    """Make a snapshot of portions; `begin` begins what can be done beside."""
+    pieces = [Piece(*each.piece) for each in portions]
+    places = in_order(pieces)
+    shelves = begin(lambda: _shelves(header, portions, places))
+    tables = build(pieces, places, begin, read_near)
+    at, listed, apart = shelves()
+    count = sum(each.entries for each in portions)
+    return Compiled(header, settings, tables, _shelf(*listed), _shelf(*apart), at, count)
 
 
 _Shelf = tuple[bytes, bytes, bytes]
 """The octets of a shelf's three parts, as they go from one process to another."""
 
 
-def _rendered(directory: Directory, placed: Sequence[Placed]) -> tuple[str, _Shelf, _Shelf]:
+def _shelves(
+    header: Header, portions: Sequence[Portion], places: Places
+) -> tuple[str, _Shelf, _Shelf]:
     """Return the directory's digest, and what stands on its shelves."""
-    ordered = [("", b"")] * len(placed)
-    for place, _, entry in placed:
-        ordered[place] = entry.id, render_entry(entry)
-    listed = dict(ordered)
-    apart = {}
-    for entry in exact(directory).entries:
-        if entry.unlisted or entry.unlisted_fields:
-            octets = render_entry(entry)
-            if listed.get(entry.id) != octets:
-                apart[entry.id] = octets
-    shown = _stored(listed)
-    digest = sha256(repr(directory.header).encode())
+    ordered = [("", b"")] * sum(map(len, places))
+    apart: dict[str, bytes] = {}
+    for each, place in zip(portions, places, strict=True):
+        start = 0
+        for at, id, length in zip(place, each.ids, memoryview(each.lengths).cast("I"), strict=True):
+            ordered[at] = id, each.octets[start : start + length]
+            start += length
+        apart |= each.apart
+    shown = _stored(dict(ordered))
+    digest = sha256(repr(header).encode())
     digest.update(shown[0])
     return digest.hexdigest()[:8], shown, _stored(apart)
 

@@ -161,10 +161,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def ours(directory: Path, log: Path, cores: str = "") -> contextlib.AbstractContextManager[Server]:
+def ours(
+    directory: Path, log: Path, cores: str = "", *options: str
+) -> contextlib.AbstractContextManager[Server]:
     """Run `phonebook serve` over a directory, both transports on one port."""
     command = [sys.executable, "-m", "phonebook", "serve", "--host", HOST, "--port", "0"]
-    return started([*command, directory], log, says=r"ready: .*:(\d+) \(", cores=cores)
+    return started([*command, *options, directory], log, says=r"ready: .*:(\d+) \(", cores=cores)
 
 
 def stock(kind: str, what: object, log: Path) -> contextlib.AbstractContextManager[Server]:

@@ -27,6 +27,7 @@ import phonebook.directory.numbers as NUMBERS
 import phonebook.directory.project as PROJECT
 import phonebook.directory.text as TEXT
 import phonebook.search.build as BUILD
+import phonebook.search.piece as PIECE
 import phonebook.search.lines as LINES
 import phonebook.search.match as INDEX
 import phonebook.search.near as NEAR
@@ -46,8 +47,8 @@ STORE.is_small = lambda files: True  # nothing is compiled in another process, o
 old_answer, old_datagram = ANSWER.answer, ANSWER.answer_datagram
 old_parse, old_query, old_render = ANSWER.parse_request, ANSWER.parse_query, ANSWER.render
 old_lookup, old_match, old_fold = ANSWER._lookup, INDEX.Index.match, TEXT._separated
-old_project, old_build = SNAPSHOT.project, SNAPSHOT.build
-old_columns, old_spelt = BUILD._columns, LINES._spelt
+old_project, old_piece = SNAPSHOT.project, SNAPSHOT.piece
+old_columns, old_spelt = PIECE._columns, LINES._spelt
 old_linked, old_targets = SNAPSHOT.Snapshot.linked, SNAPSHOT.targets
 
 def change(octets):
@@ -74,9 +75,10 @@ class Whole:
         SNAPSHOT.project = self.project
     def project(self, directory):
         every = SNAPSHOT.exact(directory)
-        placed = BUILD.in_order(every)
-        self.entries = {place: entry for place, _, entry in placed}
-        tables = old_build(directory.header, placed)
+        pieces = [old_piece(directory.header, every.entries)]
+        places = BUILD.in_order(pieces)
+        self.entries = dict(zip(places[0], every.entries, strict=True))
+        tables = BUILD.build(pieces, places)
         self.index = INDEX.Index(tables, directory.header, self.lines)
         self.near = NEAR.Nearest(self.index, tables)
         return old_project(directory)
@@ -436,8 +438,7 @@ def project(directory):
     whole.update((each.id, each) for each in SNAPSHOT.exact(directory).entries)
     return old_project(directory)
 whole, SNAPSHOT.project = {}, project
-SNAPSHOT.build = lambda header, placed, begin: old_build(
-    header, [(place, name, whole[entry.id]) for place, name, entry in placed])
+SNAPSHOT.piece = lambda header, entries: old_piece(header, [whole[each.id] for each in entries])
 """),
     Mutant("link-to-unlisted", "F-4", "PROJECT.LINKS = {}"),
     Mutant("entry-begun", "F-5", """
@@ -530,7 +531,7 @@ TEXT._separated = lambda text: "".join(
 """),
     Mutant("no-umlauts", "M-3", "TEXT._EXPANDABLE = re.compile('(?!)')"),
     Mutant("no-compounds", "M-3", """
-BUILD.spellings = LINES.spellings = lambda text: [(each,) for each in TEXT.words(text)]
+PIECE.spellings = LINES.spellings = lambda text: [(each,) for each in TEXT.words(text)]
 """),
     Mutant("words-cut", "M-4", """
 TEXT._separated = lambda text: "".join(
@@ -549,13 +550,13 @@ change_terms(lambda term: term._replace(whole=True))
 change_terms(lambda term: term._replace(whole=False))
 """),
     Mutant("kind-tried", "M-8", """
-def columns(placed):
-    found = old_columns(placed)
+def columns(entries):
+    found = old_columns(entries)
     found["kind"] = defaultdict(list)
-    for place, _, entry in placed:
+    for place, entry in enumerate(entries):
         found["kind"][entry.kind].append(place)
     return found
-BUILD._columns = columns
+PIECE._columns = columns
 """),
     Mutant("subtypes-apart", "M-9", """
 INDEX.is_named = LINES.is_named = lambda asked, field: asked in ("", field)
@@ -577,11 +578,11 @@ ANSWER.parse_query = lambda text: old_query(re.sub(r'\\w+:(?=$| |"")', "", text)
     Mutant("never-too-broad", "M-13", "INDEX.MAX_MATCHES = 10 ** 9"),
     Mutant("wildcard", "M-14", """
 known = set()
-def build(header, placed, begin):
-    for _, name, entry in placed:
+def piece(header, entries):
+    for entry in entries:
         known.update(TEXT.words(entry.name))
-    return old_build(header, placed)
-SNAPSHOT.build = build
+    return old_piece(header, entries)
+SNAPSHOT.piece = piece
 def word(found):
     pattern = re.escape(found[0]).replace(r"\\*", ".*").replace(r"\\?", ".")
     return next((each for each in known if re.fullmatch(pattern, each)), found[0])
@@ -626,21 +627,21 @@ WAYS.MIN_ENDING = WAYS.MIN_NUMBER = LINES.MIN_ENDING = LINES.MIN_NUMBER = 99
 """),
     Mutant("numbers-only-phones", "N-3", "INDEX.Either = lambda number, words, count: number"),
     Mutant("phones-are-words", "N-4", """
-def columns(placed):
-    found = old_columns(placed)
-    for place, _, entry in placed:
+def columns(entries):
+    found = old_columns(entries)
+    for place, entry in enumerate(entries):
         for field, values in entry.fields:
             if field.startswith("phone"):
                 for value in values:
                     found.setdefault(field, defaultdict(list))[value].append(place)
     return found
 def spelt(base, value, *rest):
-    return BUILD.spellings(value) if base == "phone" else old_spelt(base, value, *rest)
-BUILD._columns, LINES._spelt = columns, spelt
+    return PIECE.spellings(value) if base == "phone" else old_spelt(base, value, *rest)
+PIECE._columns, LINES._spelt = columns, spelt
 """),
     Mutant("codes-are-digits", "N-5", """
 read = NUMBERS.read_number
-BUILD.read_number = LINES.read_number = QUERY.read_number = lambda text: read(
+PIECE.read_number = LINES.read_number = QUERY.read_number = lambda text: read(
     re.sub("[*#]", "", text))
 """),
     # order
@@ -649,14 +650,14 @@ INDEX.Index.match = lambda self, terms: sorted(
     old_match(self, terms), key=lambda each: self._lines(each)[0][1])
 """),
     Mutant("kinds-in-another-order", "O-1", """
-BUILD.KINDS = ("person", "place", "group", "service")
+BUILD.KINDS = PIECE.KINDS = ("person", "place", "group", "service")
 """),
     Mutant("no-rank", "O-1", """
 INDEX.Index.match = lambda self, terms: sorted(old_match(self, terms))
 """),
     Mutant("sorted-by-name", "O-2", """
-name = BUILD.read_name
-BUILD.read_name = lambda entry: name(entry)._replace(sort_name=TEXT.fold(entry.name))
+name = PIECE.read_name
+PIECE.read_name = lambda entry: name(entry)._replace(sort_name=TEXT.fold(entry.name))
 """),
     # referral and HELP
     Mutant("no-referral", "X-1", """

@@ -11,6 +11,7 @@ from made import crowd, directories, directory, entry, snapshot
 from phonebook.directory.entry import Directory, Entry
 from phonebook.directory.project import project
 from phonebook.search.build import in_order
+from phonebook.search.piece import piece
 from phonebook.service.answer import answer
 from phonebook.service.snapshot import Snapshot
 from phonebook.wire import LINKS, Code, Reply, parse_reply
@@ -31,7 +32,9 @@ def leads(one: Entry, other: str, links: list[str]) -> bool:
 
 def expected(made: Directory, id: str, links: list[str]) -> list[str]:
     """Return the ids of the result."""
-    every = [each for _, _, each in sorted(in_order(project(made)), key=itemgetter(0))]
+    seen = project(made)
+    (places,) = in_order([piece(seen.header, seen.entries)])
+    every = [each for _, each in sorted(zip(places, seen.entries, strict=True), key=itemgetter(0))]
     own = next((each for each in every if each.id == id), None)
     return [id] + [
         each.id

@@ -11,6 +11,8 @@ import pytest
 from running import WAIT, Server, write
 from twisted.internet.task import Clock
 
+from phonebook import store
+from phonebook.server import reload
 from phonebook.server.reload import POLL_INTERVAL, Reloader, fingerprint, read_snapshot
 from phonebook.server.state import State
 from phonebook.service.snapshot import Terms
@@ -137,3 +139,18 @@ def test_reloads_under_load(serve: Serve, tmp_path: Path, reloads: int) -> None:
         assert not asker.wrong, asker.wrong[:5]
         assert asker.seen == list(range(0, reloads + 1, 2)), "the whole ones, in their order"
         print(f"{'udp' if asker.udp else 'tcp'}: {asker.answered} answered in {reloads} reloads")
+
+
+def test_a_reload_that_gets_no_time_ends_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left no time while it gives way is run once more, and then takes some."""
+    write(tmp_path / "phonebook.yaml", generation(1))
+    monkeypatch.setattr(store, "SMALL", 0)
+    monkeypatch.setattr(reload, "_PATIENCE", 1e-3)
+    place = tmp_path.with_name("cache")
+    ways = []
+    monkeypatch.setattr(reload, "_nice", ways.append)
+    snapshot = read_snapshot(tmp_path, lambda _: Terms(), place, aside=True)
+    assert (snapshot.count, len(ways)) == (40, 1)
+    assert store.cached(tmp_path, place) is not None

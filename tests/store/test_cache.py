@@ -4,22 +4,20 @@ import errno
 import json
 import logging
 import os
-import random
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 from documents import ROOT
-from made import query, values_of
+from kept import FOREIGN, OLD, refuse, requests, rewrite
 from running import write
 from servers import profile
 
 import phonebook
 from phonebook import store
 from phonebook.beside import Begin, beside
-from phonebook.directory.entry import Directory
 from phonebook.directory.load import load
 from phonebook.directory.problems import DirectoryError
 from phonebook.server.reload import read_snapshot
@@ -30,7 +28,6 @@ from phonebook.service.snapshot import Compiled, Snapshot, Terms, compile
 HEADER = "directory:\n  name: Kept directory\n  country: 1\n"
 ADA = "- name: Ada Byron\n  phone: 4711\n  title: Analyst\n"
 BERTA = "- name: Berta Müller\n  phone: 4712\n  unlisted: [phone]\n"
-OLD = 1_000_000_000  # seconds: no file is young that was last changed then
 
 
 @pytest.fixture
@@ -47,13 +44,6 @@ def folder(tmp_path: Path) -> Path:
 def place(tmp_path: Path) -> Path:
     """Return where the cache is to be."""
     return tmp_path / "cache"
-
-
-def rewrite(path: Path, text: str, when: float = OLD) -> None:
-    """Write a file in its place, so that it keeps its number, and give it a time."""
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(text, "utf-8")
-    os.utime(path, (when, when))
 
 
 def made(folder: Path, place: Path) -> Path:
@@ -231,16 +221,6 @@ def test_a_flipped_octet_is_noticed_wherever_it_is(folder: Path, place: Path) ->
     assert not none(folder, place)
 
 
-FOREIGN: dict[str, bytes] = {
-    "empty": b"",
-    "one octet": b"\0",
-    "zeros": bytes(100_000),
-    "text": b"- name: Ada\n" * 1_000,
-    "a beginning like ours": b"PHONEBOOK IMAGE\n" + b"\xff" * 5_000,
-    "a pickle": b"\x80\x04\x95" + bytes(500),
-}
-
-
 @pytest.mark.parametrize("kind", FOREIGN)
 def test_a_foreign_file_is_noticed_and_made_anew(folder: Path, place: Path, kind: str) -> None:
     file = made(folder, place)
@@ -351,15 +331,6 @@ def test_a_cache_that_cannot_be_a_folder(folder: Path, tmp_path: Path, below: st
     (tmp_path / "a file").write_text("")
     assert unwritable(folder, tmp_path / below)
     assert none(folder, tmp_path / below)
-
-
-def refuse(number: int) -> Callable[..., object]:
-    """Return a function that raises this error."""
-
-    def refusing(*_: object, **__: object) -> object:
-        raise OSError(number, os.strerror(number))
-
-    return refusing
 
 
 @pytest.mark.parametrize(
@@ -513,26 +484,6 @@ def test_two_processes_make_what_one_makes(
     assert [problem.code for problem in load(folder, beside).problems] == ["unknown-field"]
     rewrite(folder / "b.yaml", "- name: [\n")
     assert load(folder, beside).problems == load(folder).problems != []
-
-
-def requests(directory: Directory, count: int) -> Iterator[bytes]:
-    """Yield requests of all kinds about what stands in a directory."""
-    rng = random.Random(767)
-    values = values_of(directory)
-    ids = [each.id for each in directory.entries]
-    for _ in range(count):
-        kind = rng.random()
-        fields = rng.choice(["", "", "fields=phone ", "fields=name,note,alias ", "fields=kind "])
-        if kind < 0.1:
-            yield f"ENTRY #t {fields}{rng.choice(ids)}".encode()
-            continue
-        limit = rng.choice(["", "", "limit=3 ", "limit=32 "])
-        after = f"after={rng.choice(ids)} " if kind > 0.95 else ""
-        asked = query(values, rng, rng.choice([1, 1, 2, 3]))
-        if kind < 0.3:  # a slip
-            place = rng.randrange(len(asked))
-            asked = asked[:place] + rng.choice("aeiou") + asked[place + 1 :]
-        yield f"LOOKUP {fields}{limit}{after}. {asked}".encode()
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ MIN_ENDING = 3
 MIN_NUMBER = 7
 """Digits of an entry's number that may be the end of a longer query."""
 
-_JOINING = str.maketrans("", "", "-'`")  # what may stand between the letters of a word
+_JOINING = "-'`"  # what may stand between the letters of a word
 
 
 def is_link(field: str) -> bool:
@@ -48,11 +48,11 @@ def reading_of_sequence(term: Term) -> Reading:
     def read(lines: Lines) -> int | None:
         least = None
         for field, value in lines:
+            initials = field == "name" and _may_be_initials(first, value)
+            if not (initials or _may_hold(term.words, value)):
+                continue
             base = field.partition(".")[0]
             if not is_named(term.field, field) if term.field else base in LINKS:
-                continue
-            initials = base == "name" and _may_be_initials(first, value)
-            if not (initials or _may_hold(term.words, value)):
                 continue
             spelt = _spelt(base, value, lines, initials)
             for start, end, more in _places(term, spelt):
@@ -67,12 +67,17 @@ def _may_hold(folded: Sequence[str], value: str) -> bool:
     """Tell quickly whether a line may hold these words, as most do not."""
     if not value.isascii():
         return True
-    joined = value.lower().translate(_JOINING)
+    joined = value.lower()
+    for each in _JOINING:
+        if each in joined:
+            joined = joined.replace(each, "")
     return folded[0] in joined and all(word in joined for word in folded)
 
 
 def _may_be_initials(word: str, value: str) -> bool:
     """Tell quickly whether a word may be the first letters of a name's words."""
+    if value.isascii() and value[0].isalpha() and value[0].lower() != word[0]:
+        return False
     return "".join([each[0] for each in words(value)]).startswith(word)
 
 

@@ -121,13 +121,9 @@ class Pairs:
     def _partly_elsewhere(self, one: Range, ranges: Sequence[Range]) -> set[int]:
         """Return who has one of the words elsewhere than in a name, and at least two of them."""
         least = min((each for each in ranges if each != one), key=self._words.weight)
-        elsewhere = self._words.elsewhere(one)
-        if self._words.weight(least) > MOST_KEPT:
-            met = set[int]().union(*map(elsewhere.intersection, self._words.named(least)))
-        else:
-            met = set(elsewhere & self._words.bearers_kept(least))
+        met = self._words.in_both((one, False), (least, True))
         if self._elsewhere(least):
-            met |= elsewhere & self._words.elsewhere(least)
+            met |= self._words.in_both((one, False), (least, False))
         return met
 
     def both(self, one: Range, other: Range) -> Found | None:

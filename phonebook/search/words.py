@@ -6,13 +6,13 @@ entries it is heavy: it has a bit for each entry, since its lists would be long 
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from itertools import pairwise
 from typing import NamedTuple
 from zlib import crc32
 
 from phonebook.search.bits import having
-from phonebook.search.tables import ECHOES, FURTHER, HEAVY_COLUMNS, NAME, OTHER, Tables
+from phonebook.search.tables import ECHOES, FURTHER, HEAVY_COLUMNS, OTHER, Tables
 
 BEGINNING = 4
 """What a class grows by where only the beginning of a word matches."""
@@ -24,9 +24,9 @@ _FEW = 64
 """Entries of a word that is looked up in the shortest way."""
 
 MOST_KEPT = 4_096
-"""Entries of a set that is kept, at most."""
-_SET = 8  # entries for which the set itself counts
-_ROOM = 262_144  # entries of all sets that are kept: some 18 MB
+"""Entries of a set that is worth keeping, at most."""
+_LARGE = 256  # entries from which on a set is kept
+_ROOM = 393_216  # entries of all sets that are kept: some 28 MB
 
 _SEARCH = 40
 """How many entries of a list can be compared while one is searched for in it."""
@@ -59,7 +59,7 @@ class Words:
         """Read these tables."""
         self.tables = tables
         self.heavy: dict[tuple[int, int], Heavy] = dict(_heavy(tables))
-        self._sets: dict[tuple[int, int, int], frozenset[int]] = {}
+        self._sets: dict[tuple[int, int, bool], frozenset[int]] = {}
         self._room = _ROOM
         # one name instead of two, for what is read all the time
         self._hash, self._ends = tables.word_hash, tables.word_ends
@@ -324,12 +324,15 @@ class Words:
                 left -= here
         if heavy:
             here = having(heavy.every, left)
-        elif self.elsewhere_weight(words) <= MOST_KEPT:
-            here = left & self.elsewhere(words)
         else:
             here = self._listed(first, end, OTHER, left)
-            for row in self.texts(first, end):
-                here |= left.intersection(self.row(row))
+            if self._texts[first] < self._texts[end]:
+                key = first, end, False
+                if key in self._sets:
+                    here = left & self._sets[key]
+                else:
+                    rows = map(self.row, self.texts(first, end))
+                    here = here.union(*map(left.intersection, rows))
         if here:
             found.update(dict.fromkeys(here, OTHER + more))
             left -= here
@@ -351,11 +354,10 @@ class Words:
             if (place := bisect_left(postings, each, low, high)) < high and postings[place] == each
         }
 
-    def elsewhere(self, words: Range) -> frozenset[int]:
-        """Return the entries with one of these words in no name or alias: a set that is kept."""
+    def elsewhere(self, words: Range) -> list[memoryview]:
+        """Return the entries with one of these words in no name or alias, in several lists."""
         first, end, _ = words
-        rows = map(self.row, self.texts(first, end))
-        return self._kept((first, end, OTHER), lambda: [self.lists(first, end, OTHER), *rows])
+        return [self.lists(first, end, OTHER), *map(self.row, self.texts(first, end))]
 
     def elsewhere_weight(self, words: Range) -> int:
         """Return at least as many as these entries are."""
@@ -368,23 +370,34 @@ class Words:
             start += self._words
         return found
 
-    def bearers_kept(self, words: Range) -> frozenset[int]:
-        """Return the entries with one of these words in a name or alias: a set that is kept."""
-        return self._kept((words.first, words.end, NAME), lambda: self.named(words))
+    def in_both(self, *sides: tuple[Range, bool]) -> set[int]:
+        """Return the entries of two ranges of words, of each those in a name or those elsewhere."""
+        found = [self._kept(*side) for side in sides]
+        sets = [each for each in found if isinstance(each, frozenset)]
+        lists = [each for each in found if not isinstance(each, frozenset)]
+        if not lists:
+            return set(sets[0] & sets[1])
+        if not sets:
+            lists.sort(key=lambda each: -sum(map(len, each)))
+            sets.append(frozenset().union(*lists.pop()))
+        return {each for entries in lists[0] for each in sets[0].intersection(entries)}
 
-    def _kept(
-        self, key: tuple[int, int, int], lists: Callable[[], list[memoryview]]
-    ) -> frozenset[int]:
-        """Return a set of entries, kept for a while, as the common words are asked for often.
+    def _kept(self, words: Range, named: bool) -> "frozenset[int] | list[memoryview]":
+        """Return entries: of a common word a set, in several lists else.
 
-        What two sets have in common takes no longer to find than the smaller one is.
+        The set is kept for a while, as common words are asked for often: what it has in common with
+        a small one takes no longer to find than that is.
         """
+        key = words.first, words.end, named
         known = self._sets.get(key)
         if known is None:
-            known = self._sets[key] = frozenset[int]().union(*lists())
-            self._room -= len(known) + _SET
+            lists = self.named(words) if named else self.elsewhere(words)
+            if sum(map(len, lists)) < _LARGE:
+                return lists
+            known = self._sets[key] = frozenset[int]().union(*lists)
+            self._room -= len(known)
             while self._room < 0:
-                self._room += len(self._sets.pop(next(iter(self._sets)))) + _SET
+                self._room += len(self._sets.pop(next(iter(self._sets))))
         return known
 
     def named(self, words: Range) -> list[memoryview]:

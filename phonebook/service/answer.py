@@ -91,20 +91,21 @@ def _too_long(outcome: _Outcome, tag: str, at: str, octets: int, room: int) -> b
 
 _PLAIN = re.compile(  # possessive: what does not fit is given up at once
     rb"(?:ENTRY( #[A-Za-z0-9]{1,16}+)?+ ([a-z0-9][a-z0-9._-]{0,63}+)"
-    rb"|LOOKUP( #[A-Za-z0-9]{1,16}+)?+(?: limit=([12][0-9]|3[0-2]|[1-9]))?+"
+    rb"|LOOKUP( #[A-Za-z0-9]{1,16}+)?+"
+    rb"(?: fields=([a-z]{1,32}+(?:,[a-z]{1,32}+)*+))?+(?: limit=([12][0-9]|3[0-2]|[1-9]))?+"
     rb" ([A-Za-z\x80-\xff]++(?: [A-Za-z\x80-\xff]++){,15}+)) *+"
 )
 
 
 def _plain(line: bytes, snapshot: Snapshot, room: int = MAX_REPLY) -> bytes | None:
-    """Answer the plainest requests that find something: an id, or some letters, without options.
+    """Answer the plainest requests that find something: an id, or some letters.
 
     A shortcut, since these are most of all requests: they cost a third of what they would below.
     """
     plain = _PLAIN.fullmatch(line)
     if plain is None:
         return None
-    entry_tag, id, tag, limit, text = plain.groups(b"")
+    entry_tag, id, tag, fields, limit, text = plain.groups(b"")
     if id:
         number, entry = snapshot.listed.find(id)
         if number < 0 or (snapshot.some_apart and snapshot.apart.find(id)[0] >= 0):
@@ -123,6 +124,9 @@ def _plain(line: bytes, snapshot: Snapshot, room: int = MAX_REPLY) -> bytes | No
             page = [get(found[0])]
         else:
             page = [*map(get, found[: int(limit or DEFAULT_ENTRIES)])]
+        if fields:
+            names = fields.decode().split(",")
+            page = [only(entry, names) for entry in page]
     if matched == 1:
         reply = b"".join((b"250", tag, snapshot.found_one, page[0], b".\r\n"))
     else:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import accumulate, pairwise, permutations
 
 from phonebook.search.tables import Tables
-from phonebook.search.words import BEGINNING, MOST_KEPT, Found, Range, Words
+from phonebook.search.words import BEGINNING, Found, Range, Words
 
 MOST_WORDS = 16
 """Words of a name and its aliases, beyond which an entry has no pairs, and is looked at always."""
@@ -20,6 +20,7 @@ MOST_WORDS = 16
 _SCAN = 32  # rows of one word that are sooner looked through than searched
 _MOST_ROWS = 64  # words that a query's word may begin, for a search of each
 _MOST_WORDY = 64  # entries without pairs
+_MOST_ELSEWHERE = 4_096  # entries that have a word elsewhere; one in more is none of names
 _WEIGHTS = 4_096  # weights that are kept
 
 
@@ -78,7 +79,9 @@ class Pairs:
     def match(self, ranges: Sequence[Range]) -> Found | None:
         """Return who has all these words, and the rank of each; None where pairs cannot tell."""
         weights = [self._elsewhere(each) for each in ranges]
-        named = [each for each, weight in zip(ranges, weights, strict=True) if weight <= MOST_KEPT]
+        named = [
+            each for each, weight in zip(ranges, weights, strict=True) if weight <= _MOST_ELSEWHERE
+        ]
         if len(named) < 2 or len(self._wordy) > _MOST_WORDY:
             return None
         found = self.in_names(named)
@@ -86,7 +89,7 @@ class Pairs:
             return None
         others = set(self._wordy)
         for each, weight in zip(ranges, weights, strict=True):
-            if 0 < weight <= MOST_KEPT:
+            if 0 < weight <= _MOST_ELSEWHERE:
                 others |= self._partly_elsewhere(each, named)
         if others:
             found |= self._anywhere(named, dict.fromkeys(others, 0))

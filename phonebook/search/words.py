@@ -23,9 +23,7 @@ Found = dict[int, int]
 _FEW = 64
 """Entries of a word that is looked up in the shortest way."""
 
-MOST_KEPT = 4_096
-"""Entries of a set that is worth keeping, at most."""
-_LARGE = 256  # entries from which on a set is kept
+_LARGE, _LARGEST = 256, 8_192  # entries of a set that is kept
 _ROOM = 393_216  # entries of all sets that are kept: some 28 MB
 
 _SEARCH = 40
@@ -392,7 +390,7 @@ class Words:
         known = self._sets.get(key)
         if known is None:
             lists = self.named(words) if named else self.elsewhere(words)
-            if sum(map(len, lists)) < _LARGE:
+            if not _LARGE <= sum(map(len, lists)) <= _LARGEST:
                 return lists
             known = self._sets[key] = frozenset[int]().union(*lists)
             self._room -= len(known)

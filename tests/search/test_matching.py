@@ -3,6 +3,7 @@
 import random
 import sys
 import unicodedata
+from collections.abc import Iterator
 from itertools import groupby
 from typing import Literal
 
@@ -114,6 +115,36 @@ def test_a_whole_word_stands_before_a_beginning_in_bits_too() -> None:
     made = [entry(f"p{number}", "Berta", org="Ann") for number in range(5)]
     made += [entry("begun", "Ada Abel", alias="Annex"), entry("whole", "Ada Zorn", org="Ann")]
     assert found(snapshot(directory(*made)), "ada ann") == ["whole", "begun"]
+
+
+@pytest.fixture(params=["all in pairs", "few words", "few entries"])
+def pairs(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Search rows of pairs, lists and kept sets as it is done where they are long.
+
+    So, too, where names have more words than pairs are made of, and where these are many.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("phonebook.search.pairs._SCAN", 0)
+        patch.setattr("phonebook.search.words._SEARCH", 0)
+        patch.setattr("phonebook.search.words._LARGE", 1)
+        patch.setattr("phonebook.search.words._ROOM", 8)
+        patch.setattr("phonebook.search.pairs._MOST_ELSEWHERE", 3)
+        if request.param != "all in pairs":
+            patch.setattr("phonebook.search.pairs.MOST_WORDS", 3)
+        if request.param == "few entries":
+            patch.setattr("phonebook.search.pairs._MOST_WORDY", 1)
+        yield
+
+
+@pytest.mark.usefixtures("pairs")
+@quickly
+@given(askings(most=14))
+def test_two_words_of_a_name_are_found_alike_however_they_are_searched(asking: Asking) -> None:
+    asked, reader = snapshot(asking.directory), Naive(asking.directory)
+    words = [word for value in values_of(asking.directory) for word in our_fold(value).split()]
+    two = [f"{one} {other[:2]}" for one, other in zip(words, words[1:], strict=False)]
+    for query in [*asking.queries, *two[:20]]:
+        assert found(asked, query) == read(reader, query), query
 
 
 @pytest.mark.usefixtures("low")

@@ -5,6 +5,9 @@ import gc
 import sys
 from pathlib import Path
 
+from phonebook.cli.flags import in_force
+from phonebook.settings import SettingError
+
 _EPILOG = """\
 example:
   phonebook compile examples/lab
@@ -27,7 +30,11 @@ def run(arguments: argparse.Namespace) -> int:
     from phonebook.beside import beside
     from phonebook.directory.problems import printable
 
-    place = store.cache_place(arguments.cache)
+    try:
+        place = store.cache_place(in_force(arguments, arguments.dir)[0]["cache"].value)
+    except SettingError as error:
+        print(f"phonebook: {error}", file=sys.stderr)
+        return 2
     file = store.cache_file(arguments.dir, place)
     if store.cached(arguments.dir, place, arguments.verify) is None:
         gc.disable()  # all that is made lives to the end

@@ -2,8 +2,8 @@
 
 0 done; 1 nothing found, check found errors, a MUST failed; 2 wrong use; 3 no answer, a broken one,
 a refusal; 4 directory missing, unreadable or refused at start; 5 address in use or not
-permitted, no cache; 130 Ctrl-C. `phonebook --help` stays quick: nothing heavy is imported before
-it is needed.
+permitted, nothing written; 130 Ctrl-C. `phonebook --help` stays quick: nothing heavy is imported
+before it is needed.
 """
 
 import argparse
@@ -14,10 +14,14 @@ from importlib import import_module
 import phonebook
 
 _COMMANDS = {
+    "init": "begin a directory, with certificates if wanted",
     "serve": "answer from a directory kept in YAML",
     "lookup": "look somebody up (also installed as `phone`)",
     "check": "find every mistake in a directory",
     "compile": "make ahead of time what a server makes of a large directory",
+    "config": "show the settings in force, and where each comes from",
+    "systemd": "print units for systemd, to run a server from boot on",
+    "port": "find out what listens on port 767, here or elsewhere",
     "conformance": "try a server, or a client, against the specification",
     "demo": "a server over the example lab, and a few lookups shown octet by octet",
 }

@@ -28,6 +28,8 @@ _SUGGESTIONS = 100
 
 _TOLD = 500  # entries after which somebody hears how far the reading is
 
+_EARLY = 262_144  # octets behind which no setting is looked for before the whole is read
+
 Tell = Callable[[float], None]
 """Hears again and again which share of the reading is done."""
 
@@ -135,6 +137,20 @@ def read_part(data: bytes, file: str, may_head: bool, tell: Tell = nobody) -> Pa
     if entries is not None and not isinstance(entries, ListNode | Refused):
         _no_entries(entries, root is entries, problems)
     return part
+
+
+def read_settings_early(data: bytes, problems: Problems) -> dict[str, str]:
+    """Return the settings of a file with a header, as far as they stand above many entries."""
+    told = problems
+    if len(data) > _EARLY:  # what is wrong with a file that was cut is not its own fault
+        data, told = data[: data.rfind(b"\n", 0, _EARLY) + 1], Problems(problems.file)
+    document = Document(data, told)
+    for _ in document.entries():
+        pass
+    root = document.root
+    if not isinstance(root, MappingNode) or "server" not in root.items:
+        return {}
+    return read_settings(root.items["server"][1], problems)
 
 
 def check(parts: Sequence[Part], problems: Problems) -> Directory:

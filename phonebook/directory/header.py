@@ -4,6 +4,7 @@ Implements the sections "Header" and "Settings" of spec/directory.md.
 """
 
 import re
+from collections.abc import Sequence
 
 from phonebook.directory.document import ListNode, Node, Refused, Scalar
 from phonebook.directory.entry import Header, Referral
@@ -11,8 +12,7 @@ from phonebook.directory.fields import RESERVED_IDS, is_id, meant
 from phonebook.directory.problems import Problems, quoted
 from phonebook.directory.text import words
 from phonebook.directory.values import NAME_OCTETS, line, lines, pairs
-
-SETTINGS = ("idle-timeout", "request-timeout", "session-timeout")
+from phonebook.settings import SETTINGS
 
 MAX_REFERRALS = 8
 
@@ -23,7 +23,6 @@ _REFERRAL_KEYS = ("id", "name", "server", "tls")
 _NUMBER = re.compile(r"[0-9]{1,15}")
 _MAIN = re.compile(r"\+[0-9][0-9 ()./-]*")
 _RANGE = re.compile(r"([0-9]{1,15})(?: *- *([0-9]{1,15}))?")
-_SECONDS = re.compile(r"[1-9][0-9]{0,5}")
 _SERVER = re.compile(
     r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::([0-9]+))?"
 )
@@ -65,7 +64,7 @@ def read_header(node: Node, problems: Problems) -> Header:
 
 
 def read_settings(node: Node, problems: Problems) -> dict[str, str]:
-    """Read what stands under `server:`."""
+    """Read what stands under `server:`: the text of each setting, that of a list in one line."""
     settings = {}
     for key, value in pairs(node, "`server`", problems):
         what = quoted(key.value)
@@ -74,15 +73,22 @@ def read_settings(node: Node, problems: Problems) -> dict[str, str]:
                 "unknown-key", key, f"`server` has no key {what}: {meant(key.value, SETTINGS)}"
             )
             continue
-        text = line(value, what, problems)
-        if text is not None and not _SECONDS.fullmatch(text):
-            problems.error(
-                "not-seconds",
-                value,
-                f"{what} is {quoted(text)}: write whole seconds, as in `30`.",
-            )
-        elif text is not None:
-            settings[key.value] = text
+        kind = SETTINGS[key.value].type
+        found: Sequence[tuple[str, Node]]
+        if kind.many:
+            found = lines(value, what, problems)
+        else:
+            text = line(value, what, problems)
+            found = [(text, value)] if text else []
+        good = []
+        for text, at in found:
+            try:
+                kind.read(text)
+                good.append(text)
+            except ValueError:
+                problems.error("bad-setting", at, f"{what} is {quoted(text)}: {kind.advice}.")
+        if good:
+            settings[key.value] = " ".join(good)
     return settings
 
 

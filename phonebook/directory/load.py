@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from phonebook.beside import Begin, later
-from phonebook.directory.check import HEADER_FILE, Part, Tell, check, nobody, outlined, read_part
+from phonebook.directory.check import (
+    HEADER_FILE,
+    Part,
+    Tell,
+    check,
+    nobody,
+    outlined,
+    read_part,
+    read_settings_early,
+)
 from phonebook.directory.entry import Directory
 from phonebook.directory.problems import DirectoryError, Position, Problem, Problems, quoted
 
@@ -102,6 +111,18 @@ def read_file(file: Path, may_head: bool, tell: Tell = nobody) -> Part:
 def load_text(data: bytes, name: str) -> Loaded:
     """Read a directory that is one document; its problems stand under this name."""
     return _loaded([read_part(data, name, may_head=True)], Problems(name), [Path(name)])
+
+
+def load_settings(path: Path, problems: Problems) -> dict[str, str]:
+    """Return the settings of a directory, before and without its entries; none where none stand."""
+    file = settings_file(path)
+    data = octets(file, problems) if file == path or os.path.lexists(file) else None
+    return {} if data is None else read_settings_early(data, problems)
+
+
+def settings_file(path: Path) -> Path:
+    """Return the one file of a directory in which settings may stand."""
+    return path / HEADER_FILE if os.path.isdir(path) else path
 
 
 def _loaded(parts: list[Part], problems: Problems, files: list[Path]) -> Loaded:

@@ -43,6 +43,10 @@ class Options:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     idle_time: float | None = None
+    request_time: float | None = None
+    connection_time: float | None = None
+    not_in_force: Callable[[Mapping[str, str]], list[str]] = lambda settings: []
+    """Which keys of the directory's settings say what does not hold before the next start."""
     cache: Path | None = None
     """Where compiled snapshots of large directories are kept."""
 
@@ -145,13 +149,18 @@ def _terms(settings: Mapping[str, str], options: Options) -> Terms:
     transports = [name for name, on in (("tcp", options.tcp), ("udp", options.udp)) if on]
     if options.tls_cert is not None and options.tcp:
         transports.append("tls")
+    for key in options.not_in_force(settings):
+        log.warning("`%s` of `server:` is not in force: it is read at a start, above entries", key)
+
+    def seconds(chosen: float | None, key: str, default: float) -> float:
+        return float(settings.get(key, default)) if chosen is None else chosen
+
     default = Terms()
-    idle = options.idle_time
     return Terms(
         tuple(transports),
-        float(settings.get("idle-timeout", default.idle_time)) if idle is None else idle,
-        float(settings.get("request-timeout", default.request_time)),
-        float(settings.get("session-timeout", default.connection_time)),
+        seconds(options.idle_time, "idle-timeout", default.idle_time),
+        seconds(options.request_time, "request-timeout", default.request_time),
+        seconds(options.connection_time, "session-timeout", default.connection_time),
     )
 
 

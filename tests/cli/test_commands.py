@@ -16,7 +16,10 @@ import phonebook
 
 ROOT = Path(__file__).parents[2]
 LAB = ROOT / "examples" / "lab"
-COMMANDS = ("serve", "lookup", "check", "conformance", "demo")
+COMMANDS = (
+    *("serve", "lookup", "check", "conformance", "demo"),
+    *("init", "config", "systemd", "port"),
+)
 SCREEN = 40  # lines
 TIME = 60.0  # seconds until a test gives up
 

@@ -315,8 +315,8 @@ def test_idle(serve: Serve, lab: Path) -> None:
 
 
 def test_idle_flag(serve: Serve, lab: Path) -> None:
-    seconds, _ = lasts(serve(lab, "--idle-timeout", "0.5"), b"ENTRY nobody\r\n")
-    assert 0.4 < seconds < 2.0
+    seconds, _ = lasts(serve(lab, "--idle-timeout", "1"), b"ENTRY nobody\r\n")
+    assert 0.9 < seconds < 2.5
 
 
 def test_request_time(serve: Serve, lab: Path) -> None:

@@ -1,0 +1,168 @@
+"""`phonebook init DIR`: a directory to begin with, and on request certificates for it.
+
+The files of its directory are examples that `check` passes; nothing that is there is overwritten.
+"""
+
+import argparse
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from phonebook.settings import SETTINGS
+
+_EPILOG = """\
+Where the directory is there already, --tls makes what it lacks of certificates.
+
+examples:
+  phonebook init lab
+  phonebook init --tls --client ada lab
+"""
+
+_TLS = "tls"
+"""The folder of keys and certificates: none of its files is read as YAML."""
+
+_CLIENT = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]*(@[0-9A-Za-z][0-9A-Za-z.-]*)?")
+
+_HEADER = """\
+# The directory and its server. `phonebook check` tells what is wrong with it, `phonebook config`
+# what is in force. Every file beside this one that ends in .yaml is read, in folders too.
+
+directory:
+  name: Example laboratory
+  contact: frontdesk@lab.example
+  # How numbers are written and dialled, so that `phone +1 202 555 0147` finds extension 147:
+  # country: 1
+  # area: 202
+  # main: "+1 202 555 0"
+  # extensions: 100-199
+
+# The server's settings. Each can be a flag of `phonebook serve`, too, or an environment variable:
+# flags go before variables, variables before what stands here. What is shown is the default, or an
+# example where there is none; to set it, take the first two characters of its line away{also}.
+"""
+
+_PEOPLE = """\
+# An entry begins with a dash and has a name; everything else may be left out.
+
+- name: Ada Example
+  title: Head of the laboratory
+  phone: 101
+  email: ada@lab.example
+  room: room-1
+  member-of: [team]
+
+- name: Ben Example
+  phone:
+    - 102
+    - +1 202 555 0102
+  room: room-2
+  member-of: [team]
+  reports-to: ada-example
+"""
+
+_PLACES = """\
+# Rooms, groups and services are entries as people are. Others link to them by their id, which is
+# made of the name where none is written.
+
+- name: Room 1
+  kind: place
+  phone: 111
+
+- name: Room 2
+  kind: place
+
+- name: The team
+  id: team
+  kind: group
+  email: team@lab.example
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what `init` takes."""
+    parser.epilog = _EPILOG
+    parser.add_argument("dir", metavar="DIR", type=Path, nargs="?", default=Path(), help="(.)")
+    parser.add_argument("--tls", action="store_true", help="make certificates, too")
+    parser.add_argument(
+        "--client",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="with --tls: a certificate for a client of this name",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write it: 0; 2 for wrong use, 5 where something is there or cannot be written."""
+    from phonebook.directory.load import directory_files
+
+    if arguments.client and not arguments.tls:
+        return _failed("--client needs --tls", 2)
+    for name in arguments.client:
+        if not _CLIENT.fullmatch(name) or name in ("ca", "server"):
+            return _failed(f"{name!r} names no client: write letters, digits, dots, hyphens, @", 2)
+    directory = arguments.dir
+    there = directory.is_dir() and bool(directory_files(directory))
+    if there and not arguments.tls:
+        return _failed(f"{directory} has YAML files already: nothing is written", 5)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        certificates = _certificates(directory / _TLS, arguments.client) if arguments.tls else []
+        if not there:
+            _write(directory, tls=arguments.tls)
+    except ImportError:
+        return _failed("--tls needs the package cryptography: pip install 'phonebook[tls]'", 2)
+    except (OSError, ValueError) as error:
+        return _failed(f"{error}: nothing is overwritten", 5)
+    for line in certificates:
+        print(line)
+    _tell(directory, arguments.tls)
+    return 0
+
+
+def _certificates(folder: Path, clients: Sequence[str]) -> list[str]:
+    from phonebook.cli.certificates import make
+
+    return make(folder, clients)
+
+
+def _write(directory: Path, tls: bool) -> None:
+    files = {"phonebook.yaml": header(tls), "people.yaml": _PEOPLE, "places.yaml": _PLACES}
+    for name, text in files.items():
+        with (directory / name).open("x", encoding="utf-8") as file:
+            file.write(text)
+
+
+def header(tls: bool) -> str:
+    """Return phonebook.yaml: every setting is a comment, but where certificates were made."""
+    lines = ["server:" if tls else "# server:"]
+    for setting in SETTINGS.values():
+        names = f"{setting.flag}, {setting.variable}"
+        unit = f", in {setting.type.unit}" if setting.type.unit else ""
+        lines.append(f"#   # {setting.sentence}{unit} ({names})")
+        live = tls and setting.key in ("tls-cert", "tls-key")
+        lines.append(f"{'' if live else '# '}  {setting.key}: {setting.default or setting.example}")
+    also = "" if tls else ", and of\n# the first"
+    return _HEADER.format(also=also) + "".join(f"{line}\n" for line in lines)
+
+
+def _tell(directory: Path, tls: bool) -> None:
+    """Print the two commands to try next."""
+    from phonebook.directory.load import load_settings
+    from phonebook.directory.problems import Problems
+
+    where = shlex.quote(str(directory))
+    authority = shlex.quote(str(directory / _TLS / "ca.pem"))
+    files = [shlex.quote(str(directory / _TLS / f"server.{end}")) for end in ("pem", "key")]
+    told = "tls-cert" in load_settings(directory, Problems(str(directory)))
+    flags = f" --tls-cert {files[0]} --tls-key {files[1]}" if tls and not told else ""
+    print("Next:")
+    print(f"  phonebook serve --port 7767{flags} {where}")
+    print(f"  phone --server localhost:7767{f' --tls --ca {authority}' if tls else ''} ada")
+
+
+def _failed(sentence: str, code: int) -> int:
+    print(f"phonebook: {sentence}", file=sys.stderr)
+    return code

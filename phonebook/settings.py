@@ -1,0 +1,185 @@
+"""The settings of a server: the one table that flags, environment, file and help are made of.
+
+Implements the section "Settings" of spec/directory.md. The value in force is the first that is
+given, in the order of `SOURCES`. A new setting is a line in `SETTINGS`: the flag `--idle-timeout`
+and the variable PHONEBOOK_IDLE_TIMEOUT follow from `idle-timeout`, its key under `server:`.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from phonebook.wire.codes import CONNECTION_TIME, IDLE_TIME, PORT, REQUEST_TIME
+
+SOURCES = ("flag", "environment", "file", "default")
+"""Where a value can come from; the first that has one is heard."""
+
+_WHOLE = re.compile(r"0|[1-9][0-9]{0,8}")
+_HOST = re.compile(r"[0-9A-Za-z.:%_-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """What a setting's text may be."""
+
+    read: Callable[[str], Any]
+    """Returns the value; raises ValueError where the text is none."""
+    advice: str
+    """What to write, as the end of a sentence."""
+    metavar: str = ""
+    """What stands for it in a flag's help; empty where the flag has no value (--udp, --no-udp)."""
+    many: bool = False
+    """Whether it is several texts: a list in the file, words in the environment."""
+    unit: str = ""
+
+
+def _whole(low: int, high: int, example: int) -> Type:
+    return Type(
+        _between(low, high), f"write a whole number from {low} to {high}, as in `{example}`", "N"
+    )
+
+
+def _between(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not _WHOLE.fullmatch(text) or not low <= int(text) <= high:
+            raise ValueError(text)
+        return int(text)
+
+    return read
+
+
+def _yes_or_no(text: str) -> bool:
+    if text not in ("yes", "true", "no", "false"):
+        raise ValueError(text)
+    return text in ("yes", "true")
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    hosts = tuple(text.split())
+    if not all(map(_HOST.fullmatch, hosts)):
+        raise ValueError(text)
+    return hosts
+
+
+def _place(text: str) -> Path:
+    if "\0" in text:
+        raise ValueError(text)
+    return Path(text)
+
+
+_SECONDS = Type(
+    _between(1, 999_999), "write whole seconds from 1 to 999999, as in `30`", "S", unit="seconds"
+)
+_SWITCH = Type(_yes_or_no, "write `yes` or `no`")
+_HOSTS = Type(_hosts, "write an address or a name of this machine, as in `127.0.0.1`", "H", True)
+_PLACE = Type(_place, "write a path", "F")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting of the server."""
+
+    key: str
+    type: Type
+    default: str
+    """As it is written in the file; empty where there is none."""
+    sentence: str
+    example: str = ""
+    """What the file might say, where there is no default."""
+    lasting: bool = True
+    """Whether a value holds until the server stops; else a changed file changes it."""
+
+    @property
+    def flag(self) -> str:
+        """The flag of `phonebook serve`."""
+        return f"--{self.key}"
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return f"PHONEBOOK_{self.key.upper().replace('-', '_')}"
+
+
+SETTINGS: Mapping[str, Setting] = {
+    each.key: each
+    for each in (
+        Setting("host", _HOSTS, "", "an address to answer on; all if none is given", "127.0.0.1"),
+        Setting("port", _whole(0, 65_535, PORT), f"{PORT}", "for TCP, TLS and UDP; 0: a free one"),
+        Setting("udp", _SWITCH, "yes", "whether datagrams are answered"),
+        Setting("tcp", _SWITCH, "yes", "whether connections are taken"),
+        Setting("tls-cert", _PLACE, "", "certificate, PEM: TLS on the same port", "tls/server.pem"),
+        Setting("tls-key", _PLACE, "", "its key, PEM; else in the same file", "tls/server.key"),
+        Setting("cache", _PLACE, "", "what it makes of a large DIR is kept here", "/var/cache/lab"),
+        Setting(
+            "idle-timeout", _SECONDS, f"{IDLE_TIME}", "an idle connection is closed", lasting=False
+        ),
+        Setting("request-timeout", _SECONDS, f"{REQUEST_TIME}", "for a line", lasting=False),
+        Setting(
+            "session-timeout", _SECONDS, f"{CONNECTION_TIME}", "for a connection", lasting=False
+        ),
+    )
+}
+
+
+class SettingError(Exception):
+    """A setting has a value that it cannot have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The value in force of a setting, None where there is none, and which source gave it."""
+
+    setting: Setting
+    value: Any
+    source: str
+
+    @property
+    def text(self) -> str:
+        """The value as the file has it; empty where there is none."""
+        if isinstance(self.value, bool):
+            return "yes" if self.value else "no"
+        if isinstance(self.value, tuple):
+            return " ".join(self.value)
+        return "" if self.value is None else str(self.value)
+
+
+def choose(
+    flags: Mapping[str, Any], environment: Mapping[str, str], file: Mapping[str, str], folder: Path
+) -> dict[str, Chosen]:
+    """Return what is in force, by key: flags are given as values, the others as texts.
+
+    Paths in the file begin at its `folder`. A variable that is empty counts for none. Raises
+    `SettingError` for one that cannot be read.
+    """
+
+    def chosen(setting: Setting) -> Chosen:
+        if (flag := flags.get(setting.key)) is not None:
+            return Chosen(setting, flag, "flag")
+        if text := environment.get(setting.variable):
+            try:
+                return Chosen(setting, setting.type.read(text), "environment")
+            except ValueError:
+                advice = setting.type.advice
+                raise SettingError(f"{setting.variable} is {text!r}: {advice}") from None
+        if text := file.get(setting.key):
+            value = setting.type.read(text)
+            return Chosen(setting, folder / value if isinstance(value, Path) else value, "file")
+        default = setting.type.read(setting.default) if setting.default else None
+        return Chosen(setting, default, "default")
+
+    return {key: chosen(setting) for key, setting in SETTINGS.items()}
+
+
+def not_in_force(
+    chosen: Mapping[str, Chosen], begun: Mapping[str, str], now: Mapping[str, str]
+) -> list[str]:
+    """Return the keys of which a file says in vain something else than it did at the start."""
+    return [
+        key
+        for key, each in chosen.items()
+        if each.setting.lasting
+        and each.source in ("file", "default")
+        and now.get(key) != begun.get(key)
+    ]

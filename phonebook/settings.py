@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from phonebook.wire.codes import CONNECTION_TIME, IDLE_TIME, PORT, REQUEST_TIME
+from phonebook.wire.codes import (
+    CONNECTION_TIME,
+    ENTRIES_PER_MINUTE,
+    IDLE_TIME,
+    PORT,
+    REQUEST_TIME,
+)
 
 SOURCES = ("flag", "environment", "file", "default")
 """Where a value can come from; the first that has one is heard."""
@@ -111,6 +117,18 @@ SETTINGS: Mapping[str, Setting] = {
         Setting("tcp", _SWITCH, "yes", "whether connections are taken"),
         Setting("tls-cert", _PLACE, "", "certificate, PEM: TLS on the same port", "tls/server.pem"),
         Setting("tls-key", _PLACE, "", "its key, PEM; else in the same file", "tls/server.key"),
+        Setting("tls-client-ca", _PLACE, "", "of clients' certificates, PEM", "tls/ca.pem"),
+        Setting("connections", _whole(1, 999_999, 1_000), "1000", "at a time, at most"),
+        Setting(
+            "connections-per-network", _whole(1, 999_999, 250), "", "a quarter of them else", "250"
+        ),
+        Setting(
+            "entries-per-minute",
+            _whole(0, 999_999, ENTRIES_PER_MINUTE),
+            f"{ENTRIES_PER_MINUTE}",
+            "given to a network; 0: no limit",
+            lasting=False,
+        ),
         Setting("cache", _PLACE, "", "what it makes of a large DIR is kept here", "/var/cache/lab"),
         Setting(
             "idle-timeout", _SECONDS, f"{IDLE_TIME}", "an idle connection is closed", lasting=False

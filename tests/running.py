@@ -17,9 +17,9 @@ WAIT = 20.0  # seconds until a test gives up on something that should be quick
 class Server:
     """A running `phonebook serve`."""
 
-    def __init__(self, directory: Path, arguments: list[str]) -> None:
+    def __init__(self, directory: Path, arguments: list[str], module: str = "phonebook") -> None:
         """Start it on a port that the system picks; `wait_ready` is next."""
-        command = [sys.executable, "-m", "phonebook", "serve", "--port", "0", *arguments]
+        command = [sys.executable, "-m", module, "serve", "--port", "0", *arguments]
         self.process = subprocess.Popen([*command, str(directory)], stderr=subprocess.PIPE)
         self.pid = self.process.pid
         self._said = bytearray()
@@ -52,30 +52,36 @@ class Server:
             assert time.monotonic() < deadline, f"it did not come to this:\n{self.said}"
             time.sleep(0.02)
 
-    def connect(self, host: str = "127.0.0.1", receive_buffer: int = 0) -> socket.socket:
+    def connect(
+        self, host: str = "127.0.0.1", receive_buffer: int = 0, source: str = ""
+    ) -> socket.socket:
         """Return a connection."""
         made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         if receive_buffer:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         made.settimeout(WAIT)
+        if source:
+            made.bind((source, 0))
         made.connect((host, self.port))
         return made
 
-    def ask(self, octets: bytes, host: str = "127.0.0.1") -> bytes:
+    def ask(self, octets: bytes, host: str = "127.0.0.1", source: str = "") -> bytes:
         """Send octets over TCP, half-close, and return all that comes back."""
-        with self.connect(host) as connection:
+        with self.connect(host, source=source) as connection:
             connection.sendall(octets)
             connection.shutdown(socket.SHUT_WR)
             return read_all(connection)
 
     def ask_datagram(
-        self, octets: bytes, host: str = "127.0.0.1", seconds: float = WAIT
+        self, octets: bytes, host: str = "127.0.0.1", seconds: float = WAIT, source: str = ""
     ) -> tuple[bytes, str] | None:
         """Send a datagram from an unconnected socket; return the reply and whence it came."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with socket.socket(family, socket.SOCK_DGRAM) as asker:
             asker.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
             asker.settimeout(seconds)
+            if source:
+                asker.bind((source, 0))
             asker.sendto(octets, (host, self.port))
             try:
                 reply, peer = asker.recvfrom(65_536)

@@ -49,6 +49,8 @@ def in_force(arguments: argparse.Namespace, path: Path) -> tuple[dict[str, Chose
         raise SettingError("udp and tcp are both off, which leaves nothing: leave one on")
     if chosen["tls-key"].value and not chosen["tls-cert"].value:
         raise SettingError("tls-key needs tls-cert")
+    if chosen["tls-client-ca"].value and not chosen["tls-cert"].value:
+        raise SettingError("tls-client-ca needs tls-cert")
     if chosen["tls-cert"].value and not chosen["tcp"].value:
         raise SettingError("tls-cert needs tcp: leave it on")
     return chosen, file

@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     from phonebook.server.sockets import BindError
     from phonebook.store import cache_place
 
-    def fixed(key: str) -> float | None:
+    def fixed(key: str) -> int | None:
         return None if chosen[key].source in ("file", "default") else chosen[key].value
 
     options = Options(
@@ -56,6 +56,10 @@ def run(arguments: argparse.Namespace) -> int:
         udp=chosen["udp"].value,
         tls_cert=chosen["tls-cert"].value,
         tls_key=chosen["tls-key"].value,
+        tls_client_ca=chosen["tls-client-ca"].value,
+        connections=chosen["connections"].value,
+        connections_per_network=chosen["connections-per-network"].value,
+        entries_per_minute=fixed("entries-per-minute"),
         idle_time=fixed("idle-timeout"),
         request_time=fixed("request-timeout"),
         connection_time=fixed("session-timeout"),

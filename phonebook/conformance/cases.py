@@ -14,7 +14,8 @@ TRANSPORTS = ("tcp", "udp", "tls")
 LONGEST_ABOUT = 100  # characters
 CASE_KEYS = frozenset(
     (
-        "case tries about profile transport needs ask same-octets steps source-port to code ids "
+        "case tries about profile transport needs ask same-octets steps source-port from to "
+        "certificate code ids "
         "parameters matched left tag has lacks lines last max-octets protocol count order names"
     ).split()
 )
@@ -27,7 +28,7 @@ REPLY_KEYS = frozenset(
 STEP_KINDS = frozenset(
     (
         "send send-repeat pad expect shutdown wait remember same differs each-octet trickle "
-        "keep-asking datagram measure handshake"
+        "keep-asking datagram measure handshake over from"
     ).split()
 )
 OUTCOMES = ("silence", "closed", "open")
@@ -81,7 +82,9 @@ class Case:
     steps: tuple[Step, ...]
     same_octets: bool
     source_port: str
+    source: str
     to: str
+    certificate: str
     file: str
 
 
@@ -165,6 +168,8 @@ def _case(item: Any, file: str) -> Case:
         steps=tuple(steps),
         same_octets=item.get("same-octets") == "true",
         source_port=item.get("source-port", ""),
+        source=item.get("from", ""),
+        certificate=item.get("certificate", ""),
         to=item.get("to", ""),
         file=file,
     )

@@ -144,7 +144,9 @@ def _case(situation: Situation) -> Case:
         steps=(),
         same_octets=False,
         source_port="",
+        source="",
         to="",
+        certificate="",
         file="situations.py",
     )
 

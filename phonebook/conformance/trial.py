@@ -9,8 +9,9 @@ from typing import Any
 from phonebook.conformance.cases import Case, octets_of
 from phonebook.conformance.expect import differences
 from phonebook.conformance.reply import Failure, Reply, read_reply, reply_end, visible_lines
-from phonebook.conformance.server import PADDED, Server, help_over_udp, padded
+from phonebook.conformance.server import HOME, PADDED, Server, help_over_udp, padded
 from phonebook.conformance.wire import Datagrams, NotTried, Stream
+from phonebook.share import share
 
 SILENCE = 0.4  # seconds without an answer that count as silence
 CLOSING = 3.5  # seconds within which a stream ends that is being closed
@@ -37,6 +38,7 @@ class Trial:
         self.server = server
         self.case = case
         self.transport = transport
+        self.source = case.source  # the address that is asked from, if it matters
         self.failures: list[Failure] = []
         self.remembered: dict[str, str] = {}
         self.datagram = b""  # what the next datagram holds, over UDP
@@ -55,10 +57,17 @@ class Trial:
         if self._stream is None:
             alpn = ALPN if self.transport == "tls" else None
             try:
-                self._stream = Stream(self.server.address, alpn)
+                self._stream = self.connect(alpn)
             except ssl.SSLError as error:
                 raise self.broken(f"The TLS handshake failed: {error.reason}") from None
         return self._stream
+
+    def connect(self, alpn: list[str] | None, version: str = "") -> Stream:
+        """Return a connection from where the case asks, with what it shows."""
+        shown = self.case.certificate
+        certificate = share(f"spec/conformance/{shown}") if shown else None
+        address = self.server.address
+        return Stream(address, alpn, version, source=self.source, certificate=certificate)
 
     @property
     def datagrams(self) -> Datagrams:
@@ -68,13 +77,15 @@ class Trial:
             address = self.server.address
             if self.case.to:
                 address = self.server.elsewhere(self.case.to)
-            self._datagrams = Datagrams(address, port)
+            self._datagrams = Datagrams(address, port, self.source)
         return self._datagrams
 
     def broken(self, sentence: str, expected: str = "", seen: str = "", *ids: str) -> Broken:
         return Broken(Failure(ids or self.case.tries, sentence, expected, seen))
 
     def run(self) -> None:
+        if self.source and self.server.address.host not in HOME:
+            raise NotTried("the server is not at 127.0.0.1")
         if self.case.same_octets:
             self.run_same()
         elif self.case.ask is not None:
@@ -210,6 +221,15 @@ class Trial:
         else:
             time.sleep(self.server.limit(value) + MARGIN)
 
+    def do_over(self, transport: str) -> None:
+        self.transport = transport
+
+    def do_from(self, source: str) -> None:
+        """Go on from another address, on another connection."""
+        self.close()
+        self._stream = self._datagrams = None
+        self.source = source
+
     # steps that expect
 
     def do_expect(self, value: Any) -> None:
@@ -261,7 +281,7 @@ class Trial:
         """Try a TLS handshake with these ALPN names; `outcome` is `fails` or the name chosen."""
         version = value.get("version", "")
         try:
-            self._stream = Stream(self.server.address, list(value["alpn"]), version)
+            self._stream = self.connect(list(value["alpn"]), version)
         except (ssl.SSLError, ConnectionError, TimeoutError):
             outcome = "fails"
         else:

@@ -7,6 +7,7 @@ import ssl
 import time
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from phonebook.conformance.reply import LONGEST_DATAGRAM, LONGEST_REPLY, reply_end
@@ -33,10 +34,18 @@ class Address:
 
 
 class Stream:
-    """A TCP connection, or TLS over it."""
+    """A TCP connection, or TLS over it, from the address `source` if there is one."""
 
-    def __init__(self, address: Address, alpn: list[str] | None = None, version: str = "") -> None:
-        plain = _connect(address)
+    def __init__(
+        self,
+        address: Address,
+        alpn: list[str] | None = None,
+        version: str = "",
+        *,
+        source: str = "",
+        certificate: Path | None = None,
+    ) -> None:
+        plain = _connect(address, source)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket: socket.socket = plain
         self.timeout = address.timeout
@@ -46,6 +55,8 @@ class Stream:
         if alpn is not None:
             try:
                 context = _tls_context(alpn, version)
+                if certificate is not None:
+                    context.load_cert_chain(certificate)
                 secure = context.wrap_socket(plain, server_hostname=address.host)
             except BaseException:
                 plain.close()
@@ -104,7 +115,7 @@ class Stream:
             self.socket.close()
 
 
-def _connect(address: Address) -> socket.socket:
+def _connect(address: Address, source: str) -> socket.socket:
     """Return a connection; like socket.create_connection, with the buffer set before it stands."""
     failed = OSError(f"{address.host} has no address")
     for family, kind, protocol, _, target in socket.getaddrinfo(
@@ -114,12 +125,25 @@ def _connect(address: Address) -> socket.socket:
         try:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
             made.settimeout(address.timeout)
+            if source:
+                _bind(made, source, 0)
             made.connect(target)
             return made
         except OSError as error:
             made.close()
             failed = error
     raise failed
+
+
+def _bind(made: socket.socket, source: str, port: int) -> None:
+    """Send from this address and port. Raises `NotTried` where the system does not have it."""
+    try:
+        made.bind((source, port))
+    except OSError as error:
+        made.close()
+        reason = errno.errorcode.get(error.errno or 0, "an error")
+        what = f"UDP source port {port}" if port else f"source address {source}"
+        raise NotTried(f"the system gives no {what} ({reason})") from None
 
 
 def _tls_context(alpn: list[str], version: str) -> ssl.SSLContext:
@@ -144,23 +168,16 @@ class Datagrams:
 
     RESEND_AFTER = (0.2, 0.3, 0.5)  # of the time that there is
 
-    def __init__(self, address: Address, source_port: int = 0) -> None:
+    def __init__(self, address: Address, source_port: int = 0, source: str = "") -> None:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_DGRAM)[0]
         family = found[0]
         self.target: tuple[Any, ...] = found[4]
         self.socket = socket.socket(family, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)  # U-8
         self.strangers: list[str] = []
-        source = "127.0.0.2" if source_port == address.port else ""
-        try:
-            if source_port:
-                self.socket.bind((source, source_port))
-        except OSError as error:
-            self.socket.close()
-            reason = errno.errorcode.get(error.errno or 0, "an error")
-            raise NotTried(
-                f"the system gives no UDP source port {source_port} ({reason})"
-            ) from None
+        if source_port or source:
+            other = "127.0.0.2" if source_port == address.port else ""
+            _bind(self.socket, source or other, source_port)
 
     @property
     def asked(self) -> str:

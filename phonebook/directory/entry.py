@@ -46,6 +46,17 @@ class Referral:
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """What some viewers may see beyond everybody, and by what they are known."""
+
+    name: str
+    networks: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    includes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Header:
     """What a directory says of itself, and how its numbers are written; empty where unsaid."""
 
@@ -59,6 +70,7 @@ class Header:
     main: str = ""
     extensions: tuple[tuple[str, str], ...] = ()
     referrals: tuple[Referral, ...] = ()
+    views: tuple[View, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ def read_header(node: Node, problems: Problems) -> Header:
                 )
             else:
                 texts[key.value] = text
-    return Header(**texts, extensions=extensions, referrals=referrals)
+    return Header(**texts, extensions=extensions, referrals=referrals, views=())
 
 
 def read_settings(node: Node, problems: Problems) -> dict[str, str]:

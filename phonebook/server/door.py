@@ -10,8 +10,9 @@ import time
 from twisted.internet.interfaces import IReactorTime, IReadDescriptor
 from zope.interface import implementer
 
+from phonebook.server.networks import network
 from phonebook.server.poller import Waiting
-from phonebook.server.state import MAX_CONNECTIONS, State
+from phonebook.server.state import State
 from phonebook.server.tcp import Connection
 
 log = logging.getLogger("phonebook.server")
@@ -45,12 +46,12 @@ class Door:
         """Accept those who wait, some at a time."""
         for _ in range(_AT_ONCE):
             try:
-                accepted = self._socket.accept()[0]
-                if len(self._state.connections) >= MAX_CONNECTIONS:
+                accepted, peer = self._socket.accept()
+                if self._is_full(network(peer[0])):
                     accepted.close()
                     continue
                 accepted.setblocking(False)
-                Connection(accepted, self._state, self._waiting)
+                Connection(accepted, peer[0], self._state, self._waiting)
             except (BlockingIOError, ConnectionAbortedError):
                 return
             except OSError as error:  # files or memory are used up: wait for one to be closed
@@ -58,6 +59,17 @@ class Door:
                 self._waiting.removeReader(self)
                 self._clock.callLater(_PAUSE, self._accept_again)
                 return
+
+    def _is_full(self, network: bytes) -> bool:
+        """Return whether there is no room for one more of a network, and count it if not."""
+        seats, refused = self._state.seats, self._state.refused
+        if not seats.full(network):
+            return False
+        if seats.crowded(network):
+            refused.connections_of_network += 1
+        else:
+            refused.connections += 1
+        return True
 
     def _accept_again(self) -> None:
         if self._socket.fileno() != -1:

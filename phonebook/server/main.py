@@ -1,6 +1,7 @@
 """The wiring of a server: sockets, doors, reload, signals. The only place that runs a reactor."""
 
 import logging
+import os
 import signal
 import socket
 from collections.abc import Callable, Mapping
@@ -12,8 +13,9 @@ from twisted.internet.interfaces import IReactorCore, IReactorFDSet
 
 from phonebook.server import reload
 from phonebook.server.door import Door, watch
+from phonebook.server.limits import MAX_CONNECTIONS
 from phonebook.server.poller import poller
-from phonebook.server.reload import Reloader, read_snapshot
+from phonebook.server.reload import Reloader, read_served, tell_views
 from phonebook.server.sockets import bind
 from phonebook.server.state import State, Tls
 from phonebook.server.udp import DatagramPort, DatagramPortEverywhere
@@ -25,6 +27,7 @@ log = logging.getLogger("phonebook.server")
 STOP_TIME = 3.0  # seconds for what was asked, once the server is told to stop
 _STOP_POLL = 0.02  # seconds
 _LAST_LOOK = 0.05  # seconds in which what has arrived is still read
+_KEY_OCTETS = 16
 
 
 class TlsError(Exception):
@@ -42,6 +45,13 @@ class Options:
     udp: bool = True
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+    """The trust anchors of clients' certificates."""
+    connections: int = MAX_CONNECTIONS
+    connections_per_network: int | None = None
+    """A quarter of all where it is None."""
+    entries_per_minute: int | None = None
+    """For a network; 0: as many as are asked for."""
     idle_time: float | None = None
     request_time: float | None = None
     connection_time: float | None = None
@@ -58,12 +68,19 @@ def serve(options: Options, ready: Callable[[str], None]) -> int:
     """
     tls = _tls(options)
     before = fingerprint(options.path)
-    snapshot = read_snapshot(options.path, lambda each: _terms(each, options), options.cache)
+    served = read_served(options.path, lambda each: _terms(each, options), options.cache)
     bound = bind(list(options.hosts), options.port, tcp=options.tcp, udp=options.udp)
 
     from twisted.internet import reactor
 
-    return _run(cast(Reactor, reactor), options, State(snapshot, tls), before, bound, ready)
+    state = State(
+        served,
+        tls,
+        connections=options.connections,
+        connections_per_network=options.connections_per_network,
+        key=os.urandom(_KEY_OCTETS),
+    )
+    return _run(cast(Reactor, reactor), options, state, before, bound, ready)
 
 
 class Reactor(IReactorCore, IReactorFDSet, reload.Reactor):
@@ -118,6 +135,11 @@ def _run(
         for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, _frame: reactor.callFromThread(act, number))
         reloader.begin(reactor)
+        viewers = state.served.viewers
+        if viewers.views:
+            tell_views(viewers)
+        if viewers.by_certificate and (options.tls_cert is None or options.tls_client_ca is None):
+            log.warning("no certificate is asked for: that takes --tls-cert and --tls-client-ca")
         ready(ready_line(options, state, addresses))
 
     def act(number: int) -> None:
@@ -134,9 +156,9 @@ def _run(
 
 def ready_line(options: Options, state: State, addresses: list[str]) -> str:
     """Return the line that says what is answered, where, over what."""
-    count = state.snapshot.count
+    count = state.served.public.count
     entries = "1 entry" if count == 1 else f"{count} entries"
-    offered = " ".join(state.snapshot.terms.transports)
+    offered = " ".join(state.served.terms.transports)
     return f"phonebook: ready: {entries} from {options.path} on {' '.join(addresses)} ({offered})"
 
 
@@ -161,17 +183,18 @@ def _terms(settings: Mapping[str, str], options: Options) -> Terms:
         seconds(options.idle_time, "idle-timeout", default.idle_time),
         seconds(options.request_time, "request-timeout", default.request_time),
         seconds(options.connection_time, "session-timeout", default.connection_time),
+        int(seconds(options.entries_per_minute, "entries-per-minute", default.entries_per_minute)),
     )
 
 
-def _tls(options: Options) -> Callable[[], Tls] | None:
+def _tls(options: Options) -> Callable[[bool], Tls] | None:
     if options.tls_cert is None:
         return None
     from phonebook.server.tls import TlsServer, tls_context
 
-    key = options.tls_key or options.tls_cert
+    key, anchors = options.tls_key or options.tls_cert, options.tls_client_ca
     try:
-        for each in (key, options.tls_cert):
+        for each in (key, options.tls_cert, *([anchors] if anchors else [])):
             each.open("rb").close()  # for the system's own words, with the name
     except OSError as error:
         raise TlsError(f"{error.filename}: {error.strerror}") from None
@@ -181,4 +204,10 @@ def _tls(options: Options) -> Callable[[], Tls] | None:
         raise TlsError(
             f"{options.tls_cert}, {key}: these are no PEM certificate and its key"
         ) from None
-    return lambda: TlsServer(context)
+    if anchors is None:
+        return lambda _asks: TlsServer(context)
+    try:
+        asking = tls_context(options.tls_cert, key, anchors)
+    except (OSError, ValueError):
+        raise TlsError(f"{anchors}: these are no certificates in PEM") from None
+    return lambda asks: TlsServer(asking if asks else context)

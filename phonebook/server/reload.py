@@ -19,7 +19,8 @@ from twisted.python.failure import Failure
 
 from phonebook import store
 from phonebook.directory.problems import DirectoryError
-from phonebook.server.state import State
+from phonebook.server.state import Served, State
+from phonebook.server.viewers import PUBLIC, Viewers
 from phonebook.service.snapshot import Compiled, Snapshot, Terms
 from phonebook.store import Fingerprint, fingerprint
 
@@ -49,6 +50,14 @@ def read_snapshot(
     if compiled is None:
         compiled = _compiled_here(path)
     return Snapshot(compiled, terms(compiled.settings))
+
+
+def read_served(
+    path: Path, terms: TermsOf, place: Path | None = None, aside: bool = False
+) -> Served:
+    """Load a directory as `read_snapshot` does, with who may see what of it."""
+    snapshot = read_snapshot(path, terms, place, aside)
+    return Served({PUBLIC: snapshot}, Viewers(), snapshot.terms)
 
 
 def _compiled_here(path: Path) -> Compiled:
@@ -113,12 +122,19 @@ def _nice(pid: int) -> None:
     os.setpriority(os.PRIO_PROCESS, pid, _NICE)
 
 
+def tell_views(viewers: Viewers) -> None:
+    """Log who sees which view."""
+    for line in viewers.told():
+        log.info("%s", line)
+    log.info("everybody else sees what is public")
+
+
 class Reactor(IReactorTime, IReactorThreads):
     """What a reload asks of a reactor."""
 
 
 class Reloader:
-    """Watches a directory and swaps the state's snapshot."""
+    """Watches a directory and swaps what the state serves."""
 
     def __init__(
         self,
@@ -128,7 +144,7 @@ class Reloader:
         terms: TermsOf,
         place: Path | None = None,
     ) -> None:
-        """Watch `path`, as it was before the state's snapshot was read; `begin` starts it."""
+        """Watch `path`, as it was before what the state serves was read; `begin` starts it."""
         self._path, self._state, self._terms, self._place = path, state, terms, place
         self._served = self._seen = served
         self._busy = False
@@ -155,7 +171,7 @@ class Reloader:
         done = deferToThreadPool(
             self._reactor,
             self._reactor.getThreadPool(),
-            read_snapshot,
+            read_served,
             self._path,
             self._terms,
             self._place,
@@ -163,12 +179,15 @@ class Reloader:
         )
         done.addCallbacks(self._loaded, self._refused)
 
-    def _loaded(self, snapshot: Snapshot) -> None:
+    def _loaded(self, served: Served) -> None:
         self._busy = False
+        before = self._state.served.viewers.views
         began = time.perf_counter()
-        self._state.snapshot = snapshot
+        self._state.served = served
         log.debug("the switch took %.3f ms", (time.perf_counter() - began) * 1_000)
-        log.info("reloaded: %d entries from %s", snapshot.count, self._path)
+        log.info("reloaded: %d entries from %s", served.public.count, self._path)
+        if served.viewers.views != before:
+            tell_views(served.viewers)
 
     def _refused(self, failure: Failure) -> None:
         self._busy = False

@@ -1,15 +1,16 @@
-"""What the parts of a running server share: the snapshot in force and the connections."""
+"""What the parts of a running server share: what is served, who is connected, who had enough."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from phonebook.service.snapshot import Snapshot
+from phonebook.server.budget import Budget
+from phonebook.server.limits import MAX_CONNECTIONS, MAX_HANDSHAKES, Refused, Seats
+from phonebook.server.viewers import PUBLIC, Certificate, Viewers
+from phonebook.service.snapshot import Snapshot, Terms
 
 if TYPE_CHECKING:
     from phonebook.server.tcp import Connection
-
-MAX_CONNECTIONS = 1_000
-"""Connections at a time; a further one is closed at once, so that memory stays bounded."""
 
 
 class Tls(Protocol):
@@ -17,6 +18,7 @@ class Tls(Protocol):
 
     ready: bool
     ended: bool
+    certificate: Certificate | None
 
     def open(self, octets: bytes) -> bytes:
         """Return the text in octets that came."""
@@ -25,10 +27,57 @@ class Tls(Protocol):
         """Return the octets to send for a text."""
 
 
-class State:
-    """What is the same for all connections; a reload changes the snapshot."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Served:
+    """What is in force since the last load: another takes its place all at once."""
 
-    def __init__(self, snapshot: Snapshot, new_tls: Callable[[], Tls] | None = None) -> None:
-        """Begin with a snapshot, and what speaks TLS with a new connection, if it is offered."""
-        self.snapshot, self.new_tls = snapshot, new_tls
+    snapshots: Mapping[str, Snapshot]
+    """By the view; the public one is always there."""
+    viewers: Viewers = field(default_factory=Viewers)
+    terms: Terms = field(default_factory=Terms)
+
+    @property
+    def public(self) -> Snapshot:
+        """What everybody sees."""
+        return self.snapshots[PUBLIC]
+
+    @property
+    def pace(self) -> float:
+        """The seconds that an entry takes to be paid by a network's budget; 0 without one."""
+        rate = self.terms.entries_per_minute
+        return 60 / rate if rate else 0.0
+
+    def seen(self, address: str, certificate: Certificate | None = None) -> Snapshot:
+        """Return what is seen from an address, by who shows this certificate."""
+        viewers = self.viewers
+        if not viewers.views:
+            return self.snapshots[PUBLIC]
+        if certificate is None:
+            return self.snapshots[viewers.of_address(address)]
+        return self.snapshots[viewers.of_certificate(certificate, address)]
+
+
+class State:
+    """What is the same for all connections; a reload changes what is served."""
+
+    def __init__(
+        self,
+        served: Served,
+        new_tls: Callable[[bool], Tls] | None = None,
+        *,
+        connections: int = MAX_CONNECTIONS,
+        connections_per_network: int | None = None,
+        key: bytes = b"",
+    ) -> None:
+        """Begin with what is served; `key` is the budgets' and nobody else's.
+
+        `new_tls` speaks TLS with a new connection, if it is offered, and asks it for a certificate
+        if it is told to.
+        """
+        self.served, self.new_tls = served, new_tls
         self.connections: set[Connection] = set()
+        self.seats = Seats(connections, connections_per_network)
+        self.handshakes = Seats(MAX_HANDSHAKES)
+        # apart, so that forged datagrams use up nothing that is given over TCP
+        self.over_tcp, self.over_udp = Budget(key), Budget(key)
+        self.refused = Refused()

@@ -8,13 +8,16 @@ shortcut here, and tests/bench/README.md says what it pays.
 import logging
 import socket
 import struct
+import time
 
 from twisted.internet.interfaces import IReadWriteDescriptor
 from zope.interface import implementer
 
+from phonebook.server.networks import network
 from phonebook.server.poller import Waiting
-from phonebook.server.state import State, Tls
-from phonebook.service.answer import answer
+from phonebook.server.state import Served, State, Tls
+from phonebook.service.answer import answer, cost, enough
+from phonebook.service.snapshot import Snapshot
 from phonebook.wire import Code, LineReader, render
 from phonebook.wire.codes import (
     HANDSHAKE_TIME,
@@ -39,9 +42,15 @@ class Connection:
     read (T-7), and when the end of what it sends is read, all before that is answered (T-5).
     """
 
-    def __init__(self, accepted: socket.socket, state: State, waiting: Waiting) -> None:
+    def __init__(
+        self, accepted: socket.socket, address: str, state: State, waiting: Waiting
+    ) -> None:
         """Take over a non-blocking socket; be one of the state's connections until it closes."""
         self._socket, self._state, self._waiting = accepted, state, waiting
+        self._address, self._account = address, state.over_tcp.account(address)
+        self._served: Served | None = None  # what `_snapshot` was looked up in
+        self._snapshot: Snapshot
+        self._shaking_hands = False
         self._plain = False  # the first octet has come, and was text
         self._tls: Tls | None = None
         self._reader = LineReader()
@@ -55,6 +64,7 @@ class Connection:
         self._moved = True  # something was asked or taken since the last look
         waiting.addReader(self)
         state.connections.add(self)
+        state.seats.take(network(address))
 
     def fileno(self) -> int:
         """Return the socket's number."""
@@ -99,13 +109,32 @@ class Connection:
             if octets[0] != _TLS_HANDSHAKE:
                 self._plain = True
                 return octets
-            if self._state.new_tls is None:
-                log.info("a TLS connection was cut off: TLS is not set up (--tls-cert, --tls-key)")
+            self._tls = self._begin_tls()
+            if self._tls is None:
                 return None
-            self._tls = self._state.new_tls()
         text = self._tls.open(octets)
         self._ending = self._tls.ended
+        if self._tls.ready and self._shaking_hands:
+            self._end_handshake()
+            self._served = None  # the certificate may show more
         return text
+
+    def _begin_tls(self) -> Tls | None:
+        """Return what speaks TLS, if it is offered and there is room for a handshake more."""
+        state, from_where = self._state, network(self._address)
+        if state.new_tls is None:
+            log.info("a TLS connection was cut off: TLS is not set up (--tls-cert, --tls-key)")
+            return None
+        if state.handshakes.full(from_where):
+            state.refused.handshakes += 1
+            return None
+        state.handshakes.take(from_where)
+        self._shaking_hands = True
+        return state.new_tls(state.served.viewers.by_certificate)
+
+    def _end_handshake(self) -> None:
+        self._shaking_hands = False
+        self._state.handshakes.leave(network(self._address))
 
     def _go_on(self) -> None:
         """Answer a batch of what waits, send it in one piece, and see what is next."""
@@ -122,10 +151,20 @@ class Connection:
 
     def _answer(self) -> bytes:
         """Return the replies to what waits, up to the batch after which others have their turn."""
-        lines, snapshot = self._lines, self._state.snapshot
+        served = self._state.served
+        if served is not self._served:  # there was a load, or this is the first
+            self._served = served
+            certificate = self._tls.certificate if self._tls is not None else None
+            self._snapshot = served.seen(self._address, certificate)
+        lines, snapshot = self._lines, self._snapshot
         replies, size, closes = [], 0, False
+        pace, now, budget, account = served.pace, 0.0, self._state.over_tcp, self._account
+        if pace:
+            now = time.monotonic()
         for line in lines[:MAX_PENDING_REQUESTS]:
             reply, closes = answer(line, snapshot)
+            if pace and not budget.charge(account, cost(line, reply), now, pace):
+                reply = self._refusal(line, now) or reply
             replies.append(reply)
             size += len(reply)
             if closes or size >= MAX_PENDING_OCTETS:
@@ -140,6 +179,12 @@ class Connection:
         if replies:
             self._moved = True
         return b"".join(replies)
+
+    def _refusal(self, line: bytes, now: float) -> bytes | None:
+        """Return what is said in place of an answer to a network that has had enough (B-3)."""
+        reply = enough(line, self._state.over_tcp.wait(self._account, now))
+        self._state.refused.over_tcp += reply is not None
+        return reply
 
     def _send(self, octets: bytes | memoryview) -> bool:
         """Send at once, which nearly always takes all; return whether it did."""
@@ -190,7 +235,7 @@ class Connection:
         Times run from one look to another, a fraction of a second long rather than short, so that
         a request costs no clock.
         """
-        terms = self._state.snapshot.terms
+        terms = self._state.served.terms
         if self._to_linger is not None:
             phase, limit = "linger", LINGER_TIME
         elif self._tls is not None and not self._tls.ready:
@@ -213,6 +258,9 @@ class Connection:
         if self not in self._state.connections:
             return
         self._state.connections.discard(self)
+        self._state.seats.leave(network(self._address))
+        if self._shaking_hands:
+            self._end_handshake()
         if self._reading:
             self._waiting.removeReader(self)
         else:

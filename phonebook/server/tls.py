@@ -1,26 +1,35 @@
 """TLS: what a connection's octets say, and octets for what it says; no socket in here.
 
-Implements spec/phonebook.md, section 13, by the OpenSSL of the standard library over two buffers:
-everything else is as over TCP (L-5).
+Implements spec/phonebook.md, section 13, and of 15.1 the certificates, by the OpenSSL of the
+standard library over two buffers: everything else is as over TCP (L-5).
 """
 
 import contextlib
 import ssl
 from pathlib import Path
 
+from phonebook.server.viewers import Certificate, read_certificate
 from phonebook.wire import ALPN
 
 _TEXT = 65_536  # octets for one read
 
 
-def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """Return how the server speaks TLS. Raises `OSError`, `ssl.SSLError` among them."""
+def tls_context(certificate: Path, key: Path, anchors: Path | None = None) -> ssl.SSLContext:
+    """Return how the server speaks TLS; with trust anchors, it asks for a client's certificate.
+
+    Raises `OSError`, `ssl.SSLError` among them.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)  # no compression, no 0-RTT (L-7)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols([ALPN.decode()])
     # without a question for a passphrase, which nobody might be there to answer
     context.load_cert_chain(certificate, key, password=lambda: b"")
+    if anchors is not None:
+        context.minimum_version = ssl.TLSVersion.TLSv1_3  # 1.2 shows it to the path (V-7)
+        context.verify_mode = ssl.CERT_OPTIONAL  # but a bad one ends the handshake (V-8)
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # an anchor is what is in the file
+        context.load_verify_locations(anchors)
     return context
 
 
@@ -35,6 +44,8 @@ class TlsServer:
         """Whether the handshake is done."""
         self.ended = False
         """Whether the peer sends no more text, or its TLS is refused."""
+        self.certificate: Certificate | None = None
+        """What the peer has shown, here or when the session began that it resumed."""
 
     def open(self, octets: bytes) -> bytes:
         """Return the text that has come whole with these octets."""
@@ -46,13 +57,15 @@ class TlsServer:
                 self.ready = True
                 if self._tls.selected_alpn_protocol() != ALPN.decode():  # L-3
                     self.ended = True
+                if der := self._tls.getpeercert(True):
+                    self.certificate = read_certificate(der, self._tls.getpeercert() or {})
             while not self.ended:
                 piece = self._tls.read(_TEXT)
                 pieces.append(piece)
                 self.ended = not piece  # close_notify
         except ssl.SSLWantReadError:
             pass
-        except ssl.SSLError:
+        except (ssl.SSLError, ValueError):  # the latter for what a certificate holds
             self.ended = True
         return b"".join(pieces)
 

@@ -8,13 +8,14 @@ one address gets what was sent to that address alone, and answers from there: it
 
 import logging
 import socket
+import time
 from functools import lru_cache
 
 from twisted.internet.interfaces import IReadDescriptor
 from zope.interface import implementer
 
-from phonebook.server.state import State
-from phonebook.service.answer import answer_datagram
+from phonebook.server.state import Served, State
+from phonebook.service.answer import answer_datagram, cost, enough_datagrams
 from phonebook.wire.codes import FORBIDDEN_SOURCE_PORTS
 
 log = logging.getLogger("phonebook.server")
@@ -57,18 +58,33 @@ class DatagramPort:
 
     def _answer(self) -> None:
         receive, send = self._socket.recvfrom, self._socket.sendto
-        snapshot, dropped = self._state.snapshot, self._dropped
+        served, now, dropped = self._state.served, time.monotonic(), self._dropped
+        pace = served.pace
         for _ in range(_AT_ONCE):
             try:
                 datagram, peer = receive(_RECEIVE)
                 if peer[1] not in dropped:
-                    reply = answer_datagram(datagram, snapshot)
+                    reply = self._reply(datagram, peer[0], served, pace, now)
                     if reply is not None:
                         send(reply, peer)
             except BlockingIOError:  # none waits, or there is no room: UDP may lose it
                 return
             except OSError:  # unreachable, or an ICMP error for an earlier reply (K-8)
                 continue
+
+    def _reply(
+        self, datagram: bytes, address: str, served: Served, pace: float, now: float
+    ) -> bytes | None:
+        """Return what a datagram from an address gets at this time, if anything."""
+        reply = answer_datagram(datagram, served.seen(address))
+        if not pace or reply is None:
+            return reply
+        budget = self._state.over_udp
+        if budget.charge(budget.account(address), cost(datagram, reply), now, pace):
+            return reply
+        refusal = enough_datagrams(datagram)
+        self._state.refused.over_udp += refusal is not None
+        return refusal or reply
 
 
 class DatagramPortEverywhere(DatagramPort):
@@ -84,13 +100,14 @@ class DatagramPortEverywhere(DatagramPort):
 
     def _answer(self) -> None:
         receive, send = self._socket.recvmsg, self._socket.sendmsg
-        snapshot, dropped = self._state.snapshot, self._dropped
+        served, now, dropped = self._state.served, time.monotonic(), self._dropped
+        pace = served.pace
         for _ in range(_AT_ONCE):
             try:
                 datagram, told, _, peer = receive(_RECEIVE, _ROOM)
                 source = told and _reply_source(*told[0])
                 if source and peer[1] not in dropped:
-                    reply = answer_datagram(datagram, snapshot)
+                    reply = self._reply(datagram, peer[0], served, pace, now)
                     if reply is not None:
                         send((reply,), source, 0, peer)
             except BlockingIOError:

@@ -79,6 +79,41 @@ def answer_datagram(datagram: bytes, snapshot: Snapshot) -> bytes | None:
     return _too_long(outcome, request.tag, snapshot.at, len(reply), room)
 
 
+def cost(line: bytes, reply: bytes) -> int:
+    """Return how many entries a reply counts as that a request got, over TCP or UDP (B-1).
+
+    No line of an entry is empty, so that of two empty lines each stands between two entries.
+    """
+    code = reply[:3]
+    if code == b"250" or code == b"251":
+        return reply.count(b"\r\n\r\n") + 1
+    if code == b"320" or (line.startswith(b"ENTRY ") and not code.startswith(b"50")):
+        return 1
+    return 0
+
+
+def enough(line: bytes, retry: int) -> bytes | None:
+    """Return the 430 for a request line of a network whose budget is used up (B-3).
+
+    None where it asks for no entries, or would be refused as it is written: that is answered.
+    """
+    return _turned_away(line, Code.LATER, f"retry={retry}")
+
+
+def enough_datagrams(datagram: bytes) -> bytes | None:
+    """Return the 321 for a datagram of such a network, None as `enough` does (B-4)."""
+    return _turned_away(datagram_line(datagram) or b"", Code.USE_TCP)
+
+
+def _turned_away(line: bytes, code: Code, parameters: str = "") -> bytes | None:
+    if not line.startswith((b"LOOKUP ", b"ENTRY ")):
+        return None
+    try:
+        return render(code, parse_request(line).tag, parameters)
+    except RequestError:
+        return None
+
+
 def _too_long(outcome: _Outcome, tag: str, at: str, octets: int, room: int) -> bytes:
     """Return what is said instead of a reply of so many octets, where there is less room (U-4)."""
     fits = 0

@@ -11,7 +11,7 @@ from dataclasses import asdict, fields
 from typing import Any, cast
 from zlib import crc32
 
-from phonebook.directory.entry import Header, Referral
+from phonebook.directory.entry import Header, Referral, View
 from phonebook.search.tables import FORMATS, Tables
 from phonebook.service.snapshot import Compiled, Shelf
 from phonebook.wire.codes import FOLDING
@@ -119,6 +119,7 @@ def _load(octets: memoryview, whole: bool) -> tuple[Compiled, dict[str, Any]]:
     header = head["header"]
     header["referrals"] = tuple(Referral(**each) for each in header["referrals"])
     header["extensions"] = tuple((first, last) for first, last in header["extensions"])
+    header["views"] = tuple(View(*map(_frozen, each.values())) for each in header["views"])
     _check(tables, shelves["listed"])
     compiled = Compiled(
         Header(**header),
@@ -149,6 +150,10 @@ def _check(tables: Tables, listed: Shelf) -> None:
     ]
     if any(one != other for one, other in sizes):
         raise ImageError("its parts do not fit one another")
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _aligned(size: int) -> int:

@@ -25,6 +25,7 @@ from phonebook.search.tables import Tables
 from phonebook.search.ways import MAX_MATCHES, TooBroadError
 from phonebook.wire.codes import (
     CONNECTION_TIME,
+    ENTRIES_PER_MINUTE,
     FOLDING,
     IDLE_TIME,
     MAX_ENTRIES,
@@ -48,6 +49,8 @@ class Terms:
     idle_time: float = IDLE_TIME
     request_time: float = REQUEST_TIME
     connection_time: float = CONNECTION_TIME
+    entries_per_minute: int = ENTRIES_PER_MINUTE
+    """For a network; 0: as many as are asked for."""
 
 
 @dataclass(frozen=True, slots=True)

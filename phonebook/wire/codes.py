@@ -31,6 +31,9 @@ HANDSHAKE_TIME = 10.0  # seconds
 IDLE_TIME = 60  # seconds
 REQUEST_TIME = 10  # seconds
 CONNECTION_TIME = 3_600  # seconds
+ENTRIES_PER_MINUTE = 120  # for a network
+BUDGET_TIME = 600  # seconds: what is given at once, at most, is what so many bring
+MAX_RETRY = 3_600  # seconds
 
 # UDP services that answer anything (qotd, daytime, chargen, ...) and port 0
 FORBIDDEN_SOURCE_PORTS = frozenset({0, 7, 13, 17, 19})

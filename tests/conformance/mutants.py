@@ -33,6 +33,8 @@ import phonebook.search.match as INDEX
 import phonebook.search.near as NEAR
 import phonebook.search.query as QUERY
 import phonebook.search.ways as WAYS
+import phonebook.server.budget as BUDGET
+import phonebook.server.viewers as VIEWERS
 import phonebook.service.answer as ANSWER
 import phonebook.service.snapshot as SNAPSHOT
 import phonebook.store as STORE
@@ -50,6 +52,7 @@ old_lookup, old_match, old_fold = ANSWER._lookup, INDEX.Index.match, TEXT._separ
 old_project, old_piece = SNAPSHOT.project, SNAPSHOT.piece
 old_columns, old_spelt = PIECE._columns, LINES._spelt
 old_linked, old_targets = SNAPSHOT.Snapshot.linked, SNAPSHOT.targets
+old_cost, old_charge = ANSWER.cost, BUDGET.Budget.charge
 
 def change(octets):
     "Put what a function makes of a reply in its place, over both transports."
@@ -64,6 +67,13 @@ def change(octets):
 def change_terms(changed):
     "Put what a function makes of each term in its place; None leaves it out."
     ANSWER.parse_query = lambda text: tuple(filter(None, map(changed, old_query(text))))
+
+def change_tls(changed):
+    "Put what a function makes of each of the server's contexts, and of its anchors, in its place."
+    import phonebook.server.tls as TLS
+    made = TLS.tls_context
+    TLS.tls_context = lambda certificate, key, anchors=None: changed(
+        made(certificate, key, anchors), anchors)
 
 def connection():
     import phonebook.server.tcp as TCP
@@ -88,7 +98,7 @@ class Whole:
             (field, value) for field, values in entry.fields for value in values]
 """
 
-# No mutant: C-4 (no case can make a server busy), X-2 (what a server asks others shows at those),
+# No mutant: X-2 (what a server asks others shows at those),
 # L-7 (OpenSSL for Python has neither early data nor compression), the client's rules (their bad
 # clients are in test_hostile.py), the file's (D-1 on: tests/directory). untestable.yaml has them.
 MUTANTS = [
@@ -709,14 +719,12 @@ import phonebook.server.tls as TLS
 TLS.ALPN = b"pb/1"
 """, tls=True),
     Mutant("old-tls", "L-3", """
-import phonebook.server.tls as TLS
-made = TLS.tls_context
-def lax(certificate, key):
-    context = made(certificate, key)
-    context.minimum_version = TLS.ssl.TLSVersion.TLSv1
+import ssl
+def lax(context, anchors):
+    context.minimum_version = ssl.TLSVersion.TLSv1
     context.set_ciphers("ALL:@SECLEVEL=0")
     return context
-TLS.tls_context = lax
+change_tls(lax)
 """, tls=True),
     Mutant("endless-handshake", "L-4", """
 import phonebook.server.tcp as TCP
@@ -736,4 +744,126 @@ def first(self, octets):
     return line + end
 TLS.TlsServer.open = first
 """, tls=True),
+    # views
+    Mutant("last-view-first", "V-1", """
+made = VIEWERS.Viewers.__init__
+VIEWERS.Viewers.__init__ = lambda self, views=(): made(self, views[::-1])
+""", "views"),
+    Mutant("no-view-by-certificate", "V-1", """
+import phonebook.server.tls as TLS
+TLS.read_certificate = lambda der, described: None
+""", "views", tls=True),
+    Mutant("no-view-by-network-inside-tls", "V-1", """
+answers = connection()._answer
+def answered(self):
+    if self._tls:
+        self._address = "192.0.2.1"
+    return answers(self)
+connection()._answer = answered
+""", "views", tls=True),
+    Mutant("views-announced", "V-2", "SNAPSHOT.CAPABILITIES += ('views',)", "views"),
+    Mutant("tells-that-there-is-more", "V-2", """
+import phonebook.server.state as STATE
+known, seen = [], STATE.Served.seen
+def remember(self, *who):
+    known[:] = self.snapshots.values()
+    return seen(self, *who)
+STATE.Served.seen = remember
+def entry(request, snapshot):
+    found = old_entry(request, snapshot)
+    if found.code is Code.NOTHING and any(
+        each.listed.find(request.argument.encode())[0] >= 0 for each in known):
+        return ANSWER._Outcome(Code.TLS_NEEDED)
+    return found
+old_entry, ANSWER._entry = ANSWER._entry, entry
+""", "views"),
+    Mutant("loopback-is-inside", "V-4", """
+view = VIEWERS.Viewers.of_certificate
+VIEWERS.Viewers.of_certificate = lambda self, certificate, address: (
+    self.views[-1].name if address == "127.0.0.1" else view(self, certificate, address))
+""", "views"),
+    Mutant("datagrams-need-no-certificate", "V-5", """
+import phonebook.server.udp as UDP
+UDP.DatagramPort._reply = lambda self, datagram, address, served, *more: (
+    ANSWER.answer_datagram(datagram, served.snapshots["board"]))
+""", "views"),
+    Mutant("certificate-needed", "V-6", """
+def needy(context, anchors):
+    context.verify_mode = 2 if anchors else 0
+    return context
+change_tls(needy)
+""", "views", tls=True),
+    Mutant("certificates-in-clear", "V-7", """
+def lax(context, anchors):
+    context.minimum_version = 0x303
+    return context
+change_tls(lax)
+""", "views", tls=True),
+    Mutant("bad-certificate-is-none", "V-8", """
+import phonebook.server.tls as TLS
+made = TLS.tls_context
+TLS.tls_context = lambda certificate, key, anchors=None: made(certificate, key)
+""", "views", tls=True),
+    # budgets
+    Mutant("misses-are-free", "B-1", """
+ANSWER.cost = lambda line, reply: 0 if reply[:3] == b"252" else old_cost(line, reply)
+""", "budget"),
+    Mutant("a-page-is-one", "B-1", """
+ANSWER.cost = lambda line, reply: min(1, old_cost(line, reply))
+""", "budget"),
+    Mutant("queries-cost", "B-1", "ANSWER.cost = lambda line, reply: old_cost(line, reply) or 1",
+           "budget"),
+    Mutant("each-connection-anew", "B-1", """
+begin = connection().__init__
+def begun(self, *more):
+    begin(self, *more)
+    self._account = tuple(random.randrange(9_999) for _ in range(3))
+connection().__init__ = begun
+""", "budget"),
+    Mutant("never-overdrawn", "B-2", """
+BUDGET.Budget.charge = lambda self, account, entries, now, pace: (
+    max(self._paid[account[0]], now) + entries * pace <= now + 600
+    and old_charge(self, account, entries, now, pace))
+""", "budget"),
+    Mutant("only-what-is-found-is-refused", "B-3", """
+BUDGET.Budget.charge = lambda self, account, entries, now, pace: (
+    old_charge(self, account, entries, now, pace) or not entries)
+""", "budget"),
+    Mutant("all-is-refused", "B-3", """
+ANSWER.enough = lambda line, retry: old_render(Code.LATER, "", f"retry={retry}")
+""", "budget"),
+    Mutant("later-over-udp", "B-4", """
+ANSWER.enough_datagrams = lambda datagram: ANSWER.enough(datagram.rstrip(), 9)
+""", "budget"),
+    Mutant("one-budget-for-both", "B-4", """
+import phonebook.server.state as STATE
+begin = STATE.State.__init__
+def begun(self, *more, **named):
+    begin(self, *more, **named)
+    self.over_udp = self.over_tcp
+STATE.State.__init__ = begun
+""", "budget"),
+    Mutant("each-address-anew", "B-5", """
+def account(self, address):
+    octets, size = BUDGET.packed(address), BUDGET._SLOTS
+    return self._slot(octets), size + self._slot(octets[:2]), 2 * size
+BUDGET.Budget._account = account
+""", "budget"),
+    Mutant("each-network-for-itself", "B-5", "BUDGET._WIDER = 10 ** 9", "budget"),
+    Mutant("refusals-cost", "B-6", """
+def charge(self, account, entries, now, pace):
+    given = old_charge(self, account, entries, now, pace)
+    if not given:
+        self._paid[account[0]] += entries * pace
+    return given
+BUDGET.Budget.charge = charge
+""", "budget"),
+    Mutant("budgets-never-fill", "B-6", """
+BUDGET.Budget.charge = lambda self, account, entries, now, pace: (
+    old_charge(self, account, entries, 1.0, pace))
+""", "budget"),
+    Mutant("retry-in-milliseconds", "C-4", """
+wait = BUDGET.Budget.wait
+BUDGET.Budget.wait = lambda self, account, now: 1_000 * wait(self, account, now)
+""", "budget"),
 ]  # fmt: skip

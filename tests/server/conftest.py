@@ -32,9 +32,16 @@ def serve() -> Iterator[Callable[..., Server]]:
     """Return what starts a server: `serve(DIR, "--flag", ...)`; all end with the test."""
     started: list[Server] = []
 
-    def start(directory: Path, *arguments: str, host: str | None = "127.0.0.1") -> Server:
+    def start(
+        directory: Path,
+        *arguments: str,
+        host: str | None = "127.0.0.1",
+        module: str = "phonebook",
+        budget: bool = False,
+    ) -> Server:
         where = [] if host is None else ["--host", host]
-        started.append(Server(directory, [*where, *arguments]))
+        free = [] if budget else ["--entries-per-minute", "0"]  # tests ask a lot
+        started.append(Server(directory, [*where, *free, *arguments], module))
         started[-1].wait_ready()
         return started[-1]
 

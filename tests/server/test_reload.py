@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 
 from phonebook import store
 from phonebook.server import reload
-from phonebook.server.reload import POLL_INTERVAL, Reloader, fingerprint, read_snapshot
+from phonebook.server.reload import POLL_INTERVAL, Reloader, fingerprint, read_served, read_snapshot
 from phonebook.server.state import State
 from phonebook.service.snapshot import Terms
 from phonebook.wire import ReplyReader, parse_reply
@@ -92,7 +92,7 @@ def test_change_between_load_and_watch(tmp_path: Path) -> None:
     file = tmp_path / "phonebook.yaml"
     write(file, generation(0))
     before = fingerprint(tmp_path)
-    state = State(read_snapshot(tmp_path, lambda _: Terms()))
+    state = State(read_served(tmp_path, lambda _: Terms()))
     write(file, generation(1))
     reloader = Reloader(tmp_path, before, state, lambda _: Terms())
     asked = []

@@ -20,7 +20,7 @@ import pytest
 from running import WAIT, Server, read_all, write
 
 from phonebook.server import sockets
-from phonebook.server.state import MAX_CONNECTIONS
+from phonebook.server.limits import MAX_CONNECTIONS
 from phonebook.wire import parse_reply
 
 Serve = Callable[..., Server]
@@ -230,7 +230,7 @@ def test_full_house(serve: Serve, lab: Path) -> None:
     """One connection more than there is room for is closed, and the others are answered."""
     if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < MAX_CONNECTIONS + 100:
         pytest.skip("the system gives too few files")
-    server = serve(lab)
+    server = serve(lab, "--connections-per-network", str(MAX_CONNECTIONS))
     with contextlib.ExitStack() as stack:
         for _ in range(MAX_CONNECTIONS):
             last = stack.enter_context(server.connect())

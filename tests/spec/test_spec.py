@@ -150,7 +150,9 @@ LIMITS = {
     "time of a request line": (codes.REQUEST_TIME,),
     "connection": (codes.CONNECTION_TIME,),
     "TLS handshake": (codes.HANDSHAKE_TIME,),
+    "TLS handshakes at a time": (),
     "connections at a time": (),
+    "entries that a network is given": (codes.ENTRIES_PER_MINUTE, codes.BUDGET_TIME // 60),
     "lingering close": (codes.LINGER_TIME, codes.LINGER_OCTETS),
 }
 

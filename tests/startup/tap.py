@@ -45,15 +45,18 @@ def _tcp(module: Any) -> None:
 
 def _udp(module: Any) -> None:
     """Tap what the server puts into datagrams."""
-    answer = module.answer_datagram
 
-    def tapped(*arguments: Any) -> bytes | None:
-        reply: bytes | None = answer(*arguments)
-        if reply is not None:
-            record("reply", reply)
-        return reply
+    def tapped(answer: Callable[..., bytes | None]) -> Callable[..., bytes | None]:
+        def tap(*arguments: Any) -> bytes | None:
+            reply = answer(*arguments)
+            if reply is not None:
+                record("reply", reply)
+            return reply
 
-    module.answer_datagram = tapped
+        return tap
+
+    module.answer_datagram = tapped(module.answer_datagram)
+    module.enough_datagrams = tapped(module.enough_datagrams)
 
 
 def _client(module: Any) -> None:

@@ -11,7 +11,7 @@ import mmap
 import os
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from phonebook.directory.load import directory_files, load
 from phonebook.directory.problems import Problem
 from phonebook.service import image
 from phonebook.service.gather import gather
-from phonebook.service.snapshot import Compiled, compile
+from phonebook.service.snapshot import Compiled, compile_views
 
 SMALL = 262_144
 """Octets of YAML that are read sooner than a cache is asked for."""
@@ -75,7 +75,7 @@ def cache_place(chosen: Path | None = None) -> Path:
 
 
 def cache_file(path: Path, place: Path) -> Path:
-    """Return the file that a directory's compiled snapshot has in the cache."""
+    """Return the file that a directory's compiled snapshots, of all views, have in the cache."""
     name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:24]
     return place / f"{name}.snapshot"
 
@@ -84,8 +84,8 @@ def cache_file(path: Path, place: Path) -> Path:
 class Made:
     """What came of reading a directory."""
 
-    compiled: Compiled | None
-    """None where it has errors."""
+    compiled: Mapping[str, Compiled] | None
+    """By view, "" for everybody's; None where it has errors."""
     problems: list[Problem]
     file: Path | None = None
     """Where it was written down."""
@@ -102,7 +102,7 @@ def make(path: Path, place: Path | None, begin: Begin = later) -> Made:
     if is_small(before):
         loaded = load(path, later)
         problems = loaded.problems
-        compiled = compile(loaded.directory) if loaded.directory else None
+        compiled = compile_views(loaded.directory) if loaded.directory else None
     else:
         with _Pieces(path, place) as kept:
             compiled, problems = gather(path, kept, begin)
@@ -121,11 +121,11 @@ def make(path: Path, place: Path | None, begin: Begin = later) -> Made:
     return Made(compiled, problems, file)
 
 
-def cached(path: Path, place: Path, verify: bool = False) -> Compiled | None:
-    """Return a directory's compiled snapshot, mapped, if the cache has one that is true.
+def cached(path: Path, place: Path, verify: bool = False) -> Mapping[str, Compiled] | None:
+    """Return a directory's compiled snapshots, mapped, by view, if the cache has true ones.
 
     Files are compared by size, time and number, and by content where one was young when it was
-    read, or where `verify` asks for it; that looks at every octet of the snapshot, too.
+    read, or where `verify` asks for it; that looks at every octet of the snapshots, too.
     """
     try:
         with cache_file(path, place).open("rb") as file:

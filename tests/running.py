@@ -17,9 +17,9 @@ WAIT = 20.0  # seconds until a test gives up on something that should be quick
 class Server:
     """A running `phonebook serve`."""
 
-    def __init__(self, directory: Path, arguments: list[str], module: str = "phonebook") -> None:
+    def __init__(self, directory: Path, arguments: list[str]) -> None:
         """Start it on a port that the system picks; `wait_ready` is next."""
-        command = [sys.executable, "-m", module, "serve", "--port", "0", *arguments]
+        command = [sys.executable, "-m", "phonebook", "serve", "--port", "0", *arguments]
         self.process = subprocess.Popen([*command, str(directory)], stderr=subprocess.PIPE)
         self.pid = self.process.pid
         self._said = bytearray()

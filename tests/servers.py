@@ -15,13 +15,6 @@ from phonebook.conformance.wire import Address
 CERTIFICATE = SPEC / "conformance/client-tls.pem"
 TLS = ("--tls-cert", CERTIFICATE, "--tls-client-ca", CERTIFICATE)
 """What makes our server offer TLS: a certificate that nobody needs to trust but the server."""
-VIEWS = f"""\
-import sys
-sys.path.append({str(Path(__file__).parent / "startup")!r})
-import viewed
-viewed.install()
-"""
-"""What reads views in the place of our server."""
 EVERYWHERE = "0.0.0.0"
 PATIENCE = 30.0  # seconds for a start or an answer, on a busy machine
 
@@ -70,11 +63,10 @@ def serve(
 ) -> list[str | Path]:
     """Return the command that starts our server, with something done to it first."""
     begin: list[str | Path] = ["-m", "phonebook"]
-    views = VIEWS if directory == profile("views") else ""
-    if patch or views:
+    if patch:
         begin = [
-            *(["-E"] if patch else []),  # what it sends is not ours to answer for
+            "-E",  # what it sends is not ours to answer for
             "-c",
-            f"{views}\n{patch}\nimport sys\nfrom phonebook.cli.main import main\nsys.exit(main())",
+            f"{patch}\nimport sys\nfrom phonebook.cli.main import main\nsys.exit(main())",
         ]
     return [sys.executable, *begin, "serve", "--host", host, "--port", "0", *more, directory]

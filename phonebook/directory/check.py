@@ -1,12 +1,12 @@
 """A whole directory: documents in, a directory out, and everything that is wrong with it.
 
-Implements the sections "Files", "Entries" and "Links" of spec/directory.md, as far as they look at
-more than one entry. Reading never stops at an error, so one run shows them all.
+Implements the sections "Files", "Entries", "Links" and "Views" of spec/directory.md, as far as they
+look at more than one entry. Reading never stops at an error, so one run shows them all.
 """
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -15,13 +15,14 @@ from phonebook.directory.entry import Directory, Entry, Header
 from phonebook.directory.fields import KNOWN, LINKS, meant, nearest
 from phonebook.directory.header import read_header, read_settings
 from phonebook.directory.problems import Position, Problem, Problems, quoted
-from phonebook.directory.read_entry import Read, read_entry
+from phonebook.directory.read_entry import Read, Row, read_entry
 from phonebook.directory.text import words
 from phonebook.directory.values import is_empty
+from phonebook.directory.views import read_views
 
 HEADER_FILE = "phonebook.yaml"
 
-_TOP = ("directory", "server", "entries")
+_TOP = ("directory", "views", "server", "entries")
 
 # Dangling links for which a near id is looked for; it takes time in a large directory.
 _SUGGESTIONS = 100
@@ -42,25 +43,42 @@ class Outline(NamedTuple):
     """Of each of these."""
     unlisted: list[str]
     """The ids of unlisted entries."""
-    links: list[tuple[str, str]]
-    """Each once: the field without its subtype, and the id."""
+    links: list[tuple[str, str, bool]]
+    """Each once: the field without its subtype, the id, and if the link is of no view."""
     to_itself: bool
     """If an entry has a link to itself."""
+    viewed: dict[str, str]
+    """The ids of entries that are of a view, and which that is."""
+    views: list[str]
+    """All views that are named, each once."""
 
 
 def outlined(entries: Sequence[Read]) -> Outline:
     """Return the outline of a file's entries."""
-    links: dict[tuple[str, str], None] = {}
+    links: dict[tuple[str, str, bool], None] = {}
     to_itself = False
-    for row, _, _, _, leading in entries:
+    views: dict[str, None] = {}
+    for row, _, _, _, leading, viewed in entries:
         for name, text, _, _ in leading:
-            links[name.partition(".")[0], text] = None
+            links[name.partition(".")[0], text, not viewed or not _view_of(row, name)] = None
             to_itself = to_itself or text == row[0]
+        for view, _, _ in viewed:
+            views[view] = None
     rows = [read[0] for read in entries]
-    unlisted = [row[0] for row in rows if row[3]]
     return Outline(
-        [row[0] for row in rows], [row[1] for row in rows], unlisted, [*links], to_itself
+        [row[0] for row in rows],
+        [row[1] for row in rows],
+        [row[0] for row in rows if row[3]],
+        [*links],
+        to_itself,
+        {row[0]: row[5] for row in rows if row[5]},
+        [*views],
     )
+
+
+def _view_of(row: Row, field_name: str) -> str:
+    """Return the view that a field of an entry is of, itself or with the entry."""
+    return row[5] or Entry(*row).view_of(field_name)
 
 
 @dataclass(slots=True)
@@ -131,7 +149,9 @@ def read_part(data: bytes, file: str, may_head: bool, tell: Tell = nobody) -> Pa
                     "directory: move it there.",
                 )
             elif key.value == "directory":
-                part.header = read_header(value, problems)
+                part.header = replace(read_header(value, problems), views=part.header.views)
+            elif key.value == "views":
+                part.header = replace(part.header, views=read_views(value, problems))
             else:
                 part.settings = read_settings(value, problems)
     if entries is not None and not isinstance(entries, ListNode | Refused):
@@ -167,6 +187,7 @@ def check_across(parts: Sequence[Part], problems: Problems) -> tuple[Header, dic
     header = next((part.header for part in parts if part.header != Header()), Header())
     settings = next((part.settings for part in parts if part.settings), {})
     _check_ids(parts, header, problems)
+    _check_views(parts, header, problems)
     _check_links(parts, problems)
     return header, settings
 
@@ -174,8 +195,6 @@ def check_across(parts: Sequence[Part], problems: Problems) -> tuple[Header, dic
 def _unknown_top(key: Scalar, problems: Problems) -> None:
     if key.value in KNOWN:
         sentence = f"{quoted(key.value)} stands outside an entry: an entry begins with `- `."
-    elif key.value == "views":
-        sentence = "Views are not defined yet: remove `views`, and use `unlisted`."
     else:
         sentence = f"A directory has no key {quoted(key.value)}: {meant(key.value, _TOP)}"
     problems.error("unknown-key", key, sentence)
@@ -204,7 +223,7 @@ def _check_ids(parts: Sequence[Part], header: Header, problems: Problems) -> Non
         if again.isdisjoint(part.outline.ids):
             continue
         for read in part.read():
-            (id, _, fields, _, _), written, line, column, _ = read
+            (id, _, fields, *_), written, line, column, *_ = read
             other = first.setdefault(id, (part, read))
             if other[1] is not read:
                 made = "" if written else f", made of the name {quoted(fields[0][1][0])},"
@@ -223,20 +242,41 @@ def _check_ids(parts: Sequence[Part], header: Header, problems: Problems) -> Non
                 )
 
 
+def _check_views(parts: Sequence[Part], header: Header, problems: Problems) -> None:
+    known = [each.name for each in header.views]
+    if not known and not all(part.whole for part in parts):
+        return  # they may stand in what could not be read
+    advice = "write it under `views:`, beside `directory:`."
+    for part in parts:
+        if set(known).issuperset(part.outline.views):
+            continue
+        for *_, viewed in part.read():
+            for name, line, column in viewed:
+                if name not in known:
+                    problems.error(
+                        "unknown-view",
+                        Position(part.file, line, column),
+                        f"There is no view {quoted(name)}: "
+                        + (meant(name, known) if known else advice),
+                    )
+
+
 def _check_links(parts: Sequence[Part], problems: Problems) -> None:
     whole = all(part.whole for part in parts)
     kinds: dict[str, str] = {}
     for part in reversed(parts):  # of two entries with one id, the first counts
         kinds.update(zip(reversed(part.outline.ids), reversed(part.outline.kinds), strict=True))
     unlisted = frozenset(chain.from_iterable([part.outline.unlisted for part in parts]))
+    viewed = dict(chain.from_iterable([part.outline.viewed.items() for part in parts]))
+    hidden = unlisted | viewed.keys()
     suggestions = _SUGGESTIONS
     for part in parts:
         if not part.outline.to_itself and all(
-            kinds.get(text) in LINKS[base] and text not in unlisted
-            for base, text in part.outline.links
+            kinds.get(text) in LINKS[base] and text not in (hidden if public else unlisted)
+            for base, text, public in part.outline.links
         ):
             continue
-        for row, _, _, _, links in part.read():
+        for row, _, _, _, links, _ in part.read():
             for name, text, line, column in links:
                 base = name.partition(".")[0]
                 kind = kinds.get(text)
@@ -244,6 +284,14 @@ def _check_links(parts: Sequence[Part], problems: Problems) -> None:
                 if kind is not None:
                     if kind not in LINKS[base] or text in unlisted or text == row[0]:
                         _bad_link(row[0], base, text, kind, where, problems)
+                    elif text in viewed and not _view_of(row, name):
+                        problems.warning(
+                            "view-link",
+                            where,
+                            f"The entry {quoted(text)} is of the view {quoted(viewed[text])}, so "
+                            "others will not be shown this link: write "
+                            f"`view: {{{name}: {viewed[text]}}}`, or remove the line.",
+                        )
                 elif whole:  # else its target may stand in what could not be read
                     ids = kinds if suggestions > 0 else {}
                     suggestions -= 1

@@ -1,6 +1,6 @@
 """The model: a directory, its header and its entries, as every layer above knows them.
 
-Implements the section "Entries" of spec/directory.md. Everything here is immutable.
+Implements the sections "Entries" and "Views" of spec/directory.md. Everything here is immutable.
 """
 
 from collections.abc import Mapping
@@ -17,6 +17,10 @@ class Entry:
     fields: tuple[tuple[str, tuple[str, ...]], ...]
     unlisted: bool = False
     unlisted_fields: frozenset[str] = frozenset()
+    view: str = ""
+    """The view that it is of; empty where it is everybody's."""
+    field_views: tuple[tuple[str, str], ...] = ()
+    """Fields that are of a view, each with the view's name."""
 
     @property
     def name(self) -> str:
@@ -34,6 +38,11 @@ class Entry:
         """Whether this field is unlisted, itself or through its base name."""
         return not self.unlisted_fields.isdisjoint((field_name, field_name.partition(".")[0]))
 
+    def view_of(self, field_name: str) -> str:
+        """Return the view that this field is of, by its own name or else by its base name."""
+        views = dict(self.field_views)
+        return views.get(field_name) or views.get(field_name.partition(".")[0], "")
+
 
 @dataclass(frozen=True, slots=True)
 class Referral:
@@ -47,12 +56,15 @@ class Referral:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What some viewers may see beyond everybody, and by what they are known."""
+    """What some viewers may see beside what everybody may: who they are, and what is in it."""
 
     name: str
     networks: tuple[str, ...] = ()
+    """As `ipaddress` writes them."""
     keys: tuple[str, ...] = ()
+    """SHA-256 of the public keys of client certificates, in lower case."""
     names: tuple[str, ...] = ()
+    """Of client certificates: `dns:` with a host in lower case, `email:` or `uri:`."""
     includes: tuple[str, ...] = ()
 
 
@@ -71,6 +83,17 @@ class Header:
     extensions: tuple[tuple[str, str], ...] = ()
     referrals: tuple[Referral, ...] = ()
     views: tuple[View, ...] = ()
+
+    def sees(self, view: str) -> frozenset[str]:
+        """Return the views whose entries and fields a view shows: its own, and what it includes."""
+        includes = {each.name: each.includes for each in self.views}
+        found, ahead = set[str](), [view]
+        while ahead:
+            name = ahead.pop()
+            if name in includes and name not in found:
+                found.add(name)
+                ahead += includes[name]
+        return frozenset(found)
 
 
 @dataclass(frozen=True, slots=True)

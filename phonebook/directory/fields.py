@@ -35,8 +35,10 @@ RESERVED = {
     "tel": "write `phone`",
     "sip": "write `url`, or another name",
     "mailto": "write `email`",
-    "view": "views are not defined yet; use `unlisted`",
 }
+
+# Keys of an entry that say who sees it. They are no fields.
+HIDING = frozenset({"unlisted", "view"})
 
 RESERVED_IDS = frozenset({"phonebook"})
 
@@ -68,7 +70,7 @@ class Field:
     order: tuple[int, str]  # the fields of an entry are sorted by it
     links: tuple[str, ...]  # the kinds of entry that its values lead to; none if they are no ids
     refused: str  # why no field can be called so
-    near: str | None  # the known field that was probably meant
+    near: str | None  # the known field or key that was probably meant
     plain: bool  # if its values are lines, and nothing is to be said of its name
     watched: bool  # if something may be said of its values
 
@@ -80,7 +82,7 @@ def field_called(name: str) -> Field | None:
         return None
     base, dot, subtype = name.partition(".")
     refused = RESERVED.get(base, "")
-    if dot and base in (*SINGLE, "unlisted"):
+    if dot and (base in SINGLE or base in HIDING):
         refused = "it has no subtypes"
     known = base in _RANKS
     near = None if known else almost(base)
@@ -92,17 +94,17 @@ def field_called(name: str) -> Field | None:
         LINKS.get(base, ()),
         refused,
         near,
-        not refused and not near and name not in SINGLE and name != "unlisted",
+        not refused and not near and name not in SINGLE and name not in HIDING,
         base in LINKS or base in ("phone", "email"),
     )
 
 
 def almost(name: str) -> str | None:
-    """Return the known field from which this unknown name is one slip away.
+    """Return the known field or key from which this unknown name is one slip away.
 
     Of a short name, only a transposition counts: `ip` and `orb` are fields of their own.
     """
-    for known in (*KNOWN, "unlisted"):
+    for known in (*KNOWN, *sorted(HIDING)):
         if _transposed(name, known) or len(known) > 3 and _one_edit(name, known):
             return known
     return None

@@ -1,6 +1,6 @@
 """One entry: a node in, an entry out, and everything that is wrong with it alone.
 
-Implements the sections "Entries", "Fields" and "Unlisted" of spec/directory.md.
+Implements the sections "Entries", "Fields", "Unlisted" and "Views" of spec/directory.md.
 """
 
 import re
@@ -10,6 +10,7 @@ from phonebook.directory.document import MappingNode, Node, Refused, Scalar
 from phonebook.directory.entry import Entry
 from phonebook.directory.fields import (
     FIELD_NAME_OCTETS,
+    HIDING,
     ID_OCTETS,
     KINDS,
     KNOWN,
@@ -24,6 +25,7 @@ from phonebook.directory.fields import (
 from phonebook.directory.problems import Problems, quoted
 from phonebook.directory.text import fold, words
 from phonebook.directory.values import NAME_OCTETS, is_line, line, lines
+from phonebook.directory.views import PUBLIC
 
 ENTRY_OCTETS = 8192
 # An unlisted id is a secret of sorts: 13 characters of 36 kinds are some 67 bits.
@@ -31,12 +33,14 @@ UNLISTED_ID_CHARACTERS = 13
 
 Fields = tuple[tuple[str, tuple[str, ...]], ...]
 # What `Entry` is made of: all but the places, so that it is plain, and cheap to send.
-Row = tuple[str, str, Fields, bool, frozenset[str]]
+Row = tuple[str, str, Fields, bool, frozenset[str], str, tuple[tuple[str, str], ...]]
 # A link: its field, the id that it leads to, and the line and the column where it stands.
 Link = tuple[str, str, int, int]
+# The name of a view, and the line and the column where it stands.
+Viewed = tuple[str, int, int]
 # An entry, for what is checked across entries: whether its id is written, or made of its name; the
-# line and the column where that stands; its links.
-Read = tuple[Row, bool, int, int, list[Link]]
+# line and the column where that stands; its links; the views that it names.
+Read = tuple[Row, bool, int, int, list[Link], list[Viewed]]
 
 _DIGIT = re.compile("[0-9]")
 
@@ -64,7 +68,9 @@ class _Reader:
         self.lines: list[tuple[tuple[int, str], str, tuple[str, ...]]] = []  # of the others
         self.places: dict[str, Node] = {}  # of every field that was written
         self.links: list[Link] = []
+        self.viewed: list[Viewed] = []
         self.unlisted: Node | None = None
+        self.view: Node | None = None
 
     def read(self) -> None:
         """Read every key of the entry."""
@@ -90,6 +96,8 @@ class _Reader:
             self._bad_name(name, key)
         elif name == "unlisted":
             self.unlisted = value
+        elif name == "view":
+            self.view = value
         elif name in SINGLE:
             self.places[name] = value
             octets = NAME_OCTETS if name in ("name", "family") else ID_OCTETS
@@ -114,6 +122,7 @@ class _Reader:
         self._check_family()
         id = self._id()
         unlisted, hidden = self._unlisted()
+        view, field_views = self._view(unlisted, hidden)
         name = self.single.get("name")
         if id is None or name is None:
             return None
@@ -122,7 +131,7 @@ class _Reader:
             fields.append(("family", (self.single["family"],)))
         self.lines.sort()
         fields += [(field, texts) for _, field, texts in self.lines]
-        row = (id, kind, tuple(fields), unlisted, hidden)
+        row = (id, kind, tuple(fields), unlisted, hidden, view, field_views)
         characters = sum([len(name) + 4 + len(text) for name, texts in fields for text in texts])
         if characters * 4 > ENTRY_OCTETS // 2:  # it may be too long
             octets = entry_octets(Entry(*row))
@@ -134,7 +143,8 @@ class _Reader:
                     "allowed: write less.",
                 )
         mark: Any = self.places.get("id", self.places["name"]).start_mark
-        return row, "id" in self.single, mark.line + 1, mark.column + 1, self.links
+        written = "id" in self.single
+        return row, written, mark.line + 1, mark.column + 1, self.links, self.viewed
 
     def _list(self, name: str, key: Scalar, value: Node) -> None:
         """Read a field that is a list of lines."""
@@ -157,9 +167,9 @@ class _Reader:
             )
             return
         self.places[name] = value
-        if field.near == "unlisted":
+        if field.near in HIDING:
             self.problems.error(
-                "unknown-field", key, f"{field.shown} would be shown: write `unlisted`?"
+                "unknown-field", key, f"{field.shown} would be shown: write `{field.near}`?"
             )
         elif field.near:
             self.problems.warning(
@@ -289,19 +299,76 @@ class _Reader:
             )
             return False, frozenset()
         found = lines(node, "`unlisted`", self.problems)
-        bases = {name.partition(".")[0] for name in self.places}
         for text, at in found:
-            if text in SINGLE - {"family"}:
-                self.problems.error("bad-unlisted", at, f"`{text}` cannot be unlisted: remove it.")
-            elif text not in self.places and text not in bases:
-                near = nearest(text, self.places)
-                advice = f"write `{near}`?" if near else "remove it, or write the field."
-                self.problems.error(
-                    "bad-unlisted",
-                    at,
-                    f"The entry has no field {quoted(text)} that could be unlisted: {advice}",
-                )
+            self._check_hidden(text, at, "bad-unlisted", "be unlisted")
         return False, frozenset(text for text, _ in found)
+
+    def _check_hidden(self, name: str, at: Scalar, code: str, what: str) -> None:
+        """Hold what is to be hidden to be a field of the entry that can be."""
+        if name in SINGLE - {"family"}:
+            self.problems.error(code, at, f"`{name}` cannot {what}: remove it.")
+        elif name not in self.places and name not in map(_base, self.places):
+            near = nearest(name, self.places)
+            advice = f"write `{near}`?" if near else "remove it, or write the field."
+            self.problems.error(
+                code, at, f"The entry has no field {quoted(name)} that could {what}: {advice}"
+            )
+
+    def _view(
+        self, unlisted: bool, hidden: frozenset[str]
+    ) -> tuple[str, tuple[tuple[str, str], ...]]:
+        """Return the view that the entry is of, and those that its fields are of."""
+        node = self.view
+        if node is None or isinstance(node, Refused):
+            return "", ()
+        if isinstance(node, Scalar):
+            view = self._view_named(node, "`view`")
+            if view and unlisted:
+                self.problems.error(
+                    "unlisted-of-view",
+                    node,
+                    "The entry is unlisted, and of a view too: remove `unlisted` or `view`.",
+                )
+            return view, ()
+        if not isinstance(node, MappingNode):
+            self.problems.error(
+                "bad-view",
+                node,
+                "`view` is the name of one view, or a mapping from fields to such names, as in "
+                "`{phone.mobile: staff}`.",
+            )
+            return "", ()
+        if not node.items:
+            self.problems.error("empty-value", node, "`view` is empty: remove the line.")
+        found = {}
+        for name, (key, value) in node.items.items():
+            self._check_hidden(name, key, "bad-view", "be of a view")
+            if any(name in (each, _base(each)) or _base(name) == each for each in hidden):
+                self.problems.error(
+                    "unlisted-of-view",
+                    key,
+                    f"{quoted(name)} is unlisted, and of a view too: remove it in one of the two.",
+                )
+            if view := self._view_named(value, f"The view of {quoted(name)}"):
+                found[name] = view
+        return "", tuple(found.items())
+
+    def _view_named(self, node: Node, what: str) -> str:
+        """Return the name of a view, and note where it stands; empty where there is none."""
+        name = line(node, what, self.problems)
+        if name == PUBLIC:
+            self.problems.error(
+                "bad-view", node, "What has no view is public, for everybody: remove the line."
+            )
+        elif name is not None:
+            mark: Any = node.start_mark
+            self.viewed.append((name, mark.line + 1, mark.column + 1))
+            return name
+        return ""
+
+
+def _base(name: str) -> str:
+    return name.partition(".")[0]
 
 
 def _field(name: str) -> Field | None:

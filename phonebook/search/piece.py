@@ -26,7 +26,7 @@ KINDS = ("person", "group", "service", "place")
 PLAIN = frozenset({"email", "url"})
 """Fields whose words, like those of ids, have one spelling each (9.2)."""
 
-FORMAT = "2"
+FORMAT = "3"
 """Changes with what a piece is made of, and with what it means."""
 
 _REPEATED = 3  # times that a text must stand in a field to be a row of its own, not its words

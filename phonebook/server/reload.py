@@ -38,29 +38,31 @@ TermsOf = Callable[[Mapping[str, str]], Terms]
 
 def read_snapshot(
     path: Path, terms: TermsOf, place: Path | None = None, aside: bool = False
-) -> Snapshot:
-    """Load a directory, by way of the cache at `place`; its warnings go to the log.
+) -> Mapping[str, Snapshot]:
+    """Load a directory, by way of the cache at `place`, and return a snapshot of each view.
 
-    Where answers are given meanwhile, they go first, and this is done `aside`. Raises
-    `DirectoryError` with all its problems.
+    Its warnings go to the log. Where answers are given meanwhile, they go first, and this is done
+    `aside`. Raises `DirectoryError` with all its problems.
     """
     compiled = None
     if place is not None and not store.is_small(fingerprint(path)):
         compiled = store.cached(path, place) or _compiled_apart(path, place, aside)
     if compiled is None:
         compiled = _compiled_here(path)
-    return Snapshot(compiled, terms(compiled.settings))
+    offered = terms(compiled[PUBLIC].settings)
+    return {view: Snapshot(each, offered) for view, each in compiled.items()}
 
 
 def read_served(
     path: Path, terms: TermsOf, place: Path | None = None, aside: bool = False
 ) -> Served:
     """Load a directory as `read_snapshot` does, with who may see what of it."""
-    snapshot = read_snapshot(path, terms, place, aside)
-    return Served({PUBLIC: snapshot}, Viewers(), snapshot.terms)
+    snapshots = read_snapshot(path, terms, place, aside)
+    public = snapshots[PUBLIC]
+    return Served(snapshots, Viewers(public.views), public.terms)
 
 
-def _compiled_here(path: Path) -> Compiled:
+def _compiled_here(path: Path) -> Mapping[str, Compiled]:
     made = store.make(path, None)
     if made.compiled is None:
         raise DirectoryError(made.problems)
@@ -69,7 +71,7 @@ def _compiled_here(path: Path) -> Compiled:
     return made.compiled
 
 
-def _compiled_apart(path: Path, place: Path, aside: bool) -> Compiled | None:
+def _compiled_apart(path: Path, place: Path, aside: bool) -> Mapping[str, Compiled] | None:
     """Compile a directory in a process of its own, which neither delays nor fills this one.
 
     None where it could not write into the cache: that costs the cache, not the service. Raises

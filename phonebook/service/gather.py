@@ -2,11 +2,12 @@
 
 The work is split so that what one run of files brings depends on their octets, and on little else:
 it can be made in another process, and kept until its files change. Whoever keeps it is told by a
-key what it was made of, and may forget it at any time.
+key what it was made of, and may forget it at any time. All views are made of one reading, each of
+its own projection alone; a run that has nothing of any view brings the same to all.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
@@ -23,12 +24,16 @@ from phonebook.directory.problems import Problem, Problems
 from phonebook.directory.read_entry import Read
 from phonebook.search.piece import FORMAT
 from phonebook.search.spell import NOTHING, Near, near_tables
-from phonebook.service.snapshot import Compiled, Portion, combine, portion
+from phonebook.service.snapshot import Compiled, Portion, alike_views, combine, portion
 from phonebook.wire.codes import FOLDING
 
 _RUN = 65_536  # octets that a run has, so that few are made for many small files
 
 Plain = tuple[Any, ...]
+
+Shown = tuple[tuple[str, ...], tuple[str, ...]]
+"""All that decides what a run brings to a view, beside its files: which of the views that are named
+in it are shown, and to which entries its links lead that are hidden elsewhere."""
 
 
 class Keeper(Protocol):
@@ -41,8 +46,10 @@ class Keeper(Protocol):
         """Keep it, if that can be done."""
 
 
-def gather(path: Path, keeper: Keeper, begin: Begin) -> tuple[Compiled | None, list[Problem]]:
-    """Read and compile a directory; nothing is compiled where it has errors.
+def gather(
+    path: Path, keeper: Keeper, begin: Begin
+) -> tuple[dict[str, Compiled] | None, list[Problem]]:
+    """Read and compile a directory for each view; nothing is compiled where it has errors.
 
     What the keeper does not have is made, of every second run by what `begin` begins.
     """
@@ -52,8 +59,6 @@ def gather(path: Path, keeper: Keeper, begin: Begin) -> tuple[Compiled | None, l
     header = head[0].header if head else Header()
     runs = [_Run(each, header) for each in _runs([file for file in files if file != may_head])]
     kept = {run.key: made for run in runs if (made := keeper.get(run.key))}
-    near_key = _key("near")
-    before = Near(*(keeper.get(near_key) or NOTHING))
     missing = [run for run in runs if run.key not in kept]
     mine, theirs = missing[::2], missing[1::2]
     if not pays(sum(run.size for run in theirs)):
@@ -78,22 +83,53 @@ def gather(path: Path, keeper: Keeper, begin: Begin) -> tuple[Compiled | None, l
     header, settings = check_across([parts[str(file)] for file in files], problems)
     if problems.fatal:
         return None, ordered(problems, files)
-    unlisted = frozenset(id for part in parts.values() for id in part.outline.unlisted)
-    portions = [_portion(header, head, unlisted)] if head else []
+    named = frozenset(view for part in parts.values() for view in part.outline.views)
+    alike = alike_views(header, named)
+    hidden = {view: _hidden(parts.values(), header.sees(view)) for view in {*alike.values()}}
+    portions: dict[str, list[Portion]] = {
+        view: [portion(_directory(header, head), view, ids)] if head else []
+        for view, ids in hidden.items()
+    }
     for run in runs:
-        brought = kept[run.key][1]
-        if run.leads_to(unlisted) or not brought:
-            portions.append(_portion(header, run.parts, unlisted))
-        else:
-            portions.append(Portion(*brought))
+        packed, brought = kept[run.key]
+        shown = {view: _shown(run.parts, header.sees(view), ids) for view, ids in hidden.items()}
+        if not brought.keys() >= {*shown.values()}:
+            brought = _brought(header, run.parts, hidden, brought)
+            keeper.put(run.key, (packed, brought))
+        for view, each in shown.items():
+            portions[view].append(Portion(*brought[each]))
+    compiled: dict[str, Compiled] = {}
+    for view in dict.fromkeys(alike.values()):
+        read_near = _read_near(keeper, sorted(header.sees(view) & named))
+        compiled[view] = combine(header, settings, portions.pop(view), begin, read_near)
+    views = {view: compiled[first] for view, first in alike.items()}
+    return views, ordered(problems, files)
+
+
+def _read_near(keeper: Keeper, shown: Sequence[str]) -> Callable[[dict[str, int]], Near]:
+    """Return what makes the tables of near names where these views are shown.
+
+    It begins with what is kept of the same, or else of everybody's.
+    """
+    key = _key("near", *shown)
+    before = Near(*(keeper.get(key) or keeper.get(_key("near")) or NOTHING))
 
     def read_near(words: dict[str, int]) -> Near:
         near = near_tables(words, before)
         if near != before:
-            keeper.put(near_key, tuple(near))
+            keeper.put(key, tuple(near))
         return near
 
-    return combine(header, settings, portions, begin, read_near), ordered(problems, files)
+    return read_near
+
+
+def _hidden(parts: Iterable[Part], sees: frozenset[str]) -> frozenset[str]:
+    """Return the ids of the entries to which no link is shown where these views are."""
+    found: set[str] = set()
+    for part in parts:
+        found.update(part.outline.unlisted)
+        found.update(id for id, view in part.outline.viewed.items() if view not in sees)
+    return frozenset(found)
 
 
 def _key(*made_of: str) -> str:
@@ -102,9 +138,38 @@ def _key(*made_of: str) -> str:
     return sha256("\0".join((*made_by, *made_of)).encode()).hexdigest()[:32]
 
 
-def _portion(header: Header, parts: Sequence[Part], unlisted: frozenset[str]) -> Portion:
-    entries = tuple([Entry(*row) for part in parts for row, *_ in part.read()])
-    return portion(Directory(header, entries), unlisted)
+def _brought(
+    header: Header,
+    parts: Sequence[Part],
+    hidden: Mapping[str, frozenset[str]],
+    before: Mapping[Shown, Plain],
+) -> dict[Shown, Plain]:
+    """Return what parts bring to each of these views, from whom these ids are hidden.
+
+    What was made `before` is not made again.
+    """
+    directory = _directory(header, parts)
+    wanted = {_shown(parts, header.sees(view), ids): view for view, ids in hidden.items()}
+    return {
+        shown: before.get(shown) or tuple(portion(directory, view, hidden[view]))
+        for shown, view in wanted.items()
+    }
+
+
+def _shown(parts: Sequence[Part], sees: frozenset[str], hidden: frozenset[str]) -> Shown:
+    """Return what decides what parts bring where these views are shown and these ids hidden."""
+    named = {view for part in parts for view in part.outline.views}
+    links: set[str] = set()
+    if hidden:
+        links.update(id for part in parts for _, id, _ in part.outline.links)
+        links &= hidden
+    if links:
+        links.difference_update(*[part.outline.ids for part in parts])
+    return tuple(sorted(named & sees)), tuple(sorted(links))
+
+
+def _directory(header: Header, parts: Sequence[Part]) -> Directory:
+    return Directory(header, tuple([Entry(*row) for part in parts for row, *_ in part.read()]))
 
 
 def _runs(files: Sequence[Path]) -> list[list[Path]]:
@@ -132,7 +197,7 @@ class _Run:
         self._octets = [
             octets(file, problems) for file, problems in zip(files, self._problems, strict=True)
         ]
-        dialling = repr(replace(header, name="", contact="", referrals=()))
+        dialling = repr(replace(header, name="", contact="", referrals=(), views=()))
         digests = ["none" if each is None else sha256(each).hexdigest() for each in self._octets]
         self.key = _key(dialling, *digests)
         self.size = sum(len(each or b"") for each in self._octets)
@@ -146,11 +211,14 @@ class _Run:
         ]
 
     def made(self, header: Header) -> Plain:
-        """Return the parts, and what they bring together; nothing of parts with errors."""
+        """Return the parts, and what they bring together to each view if their links lead to
+        nothing that is hidden elsewhere; of parts with errors, they alone."""
         parts = self._read()
+        packed = [part.packed() for part in parts]
         if any(part.problems.fatal for part in parts):
-            return [part.packed() for part in parts], ()
-        return [part.packed() for part in parts], tuple(_portion(header, parts, frozenset()))
+            return packed, {}
+        views = ("", *(each.name for each in header.views))
+        return packed, _brought(header, parts, dict.fromkeys(views, frozenset()), {})
 
     def unpacked(self, packed: Sequence[Plain]) -> list[Part]:
         """Return the parts of what was made; whoever asks for their entries reads them again."""
@@ -162,9 +230,3 @@ class _Run:
     def _again(self, number: int) -> list[Read]:
         data = self._octets[number]
         return [] if data is None else read_part(data, self._files[number], False).read()
-
-    def leads_to(self, unlisted: frozenset[str]) -> bool:
-        """Whether a link leads to an entry that is unlisted elsewhere."""
-        own = {id for part in self.parts for id in part.outline.unlisted}
-        links = {id for part in self.parts for _, id in part.outline.links}
-        return not (unlisted - own).isdisjoint(links)

@@ -1,4 +1,5 @@
-"""A compiled snapshot as one run of octets: written once, then mapped by whoever answers from it.
+"""The compiled snapshots of all views as one run of octets: written once, then mapped by whoever
+answers from them. So nobody has those of two loads.
 
 A head says what lies where; behind it the tables lie as they are asked. Nothing in it is ever
 executed or unpickled. Where its octets are kept, and whether they are still true, is `store`'s.
@@ -7,16 +8,17 @@ executed or unpickled. Where its octets are kept, and whether they are still tru
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any, cast
 from zlib import crc32
 
 from phonebook.directory.entry import Header, Referral, View
+from phonebook.directory.project import known
 from phonebook.search.tables import FORMATS, Tables
 from phonebook.service.snapshot import Compiled, Shelf
 from phonebook.wire.codes import FOLDING
 
-FORMAT = f"3 {FOLDING} {sys.byteorder}"
+FORMAT = f"4 {FOLDING} {sys.byteorder}"
 """Changes with the layout, with what the tables mean, and with the folding table."""
 
 _MAGIC = b"PHONEBOOK IMAGE\n"
@@ -27,44 +29,64 @@ _ENDS = 1 << 20  # octets at each end of a part that are compared at every openi
 
 
 class ImageError(Exception):
-    """These octets are not a compiled snapshot of this version, whole."""
+    """These octets are not the compiled snapshots of this version, whole."""
 
 
-def dump(compiled: Compiled, note: Mapping[str, Any]) -> Iterator[bytes | memoryview]:
-    """Yield the octets of an image, piece by piece; `note` is kept in its head for the reader."""
-    pieces = {f"tables.{name}": part for name, part in compiled.tables.parts().items()}
-    for name in _SHELVES:
-        shelf: Shelf = getattr(compiled, name)
-        pieces |= {f"{name}.{each.name}": getattr(shelf, each.name) for each in fields(shelf)}
-    parts, place = {}, 0
-    for name, piece in pieces.items():
-        octets = piece.cast("B") if piece.nbytes else piece
-        parts[name] = [place, piece.nbytes, _checksum(octets), crc32(octets)]
-        place += _aligned(piece.nbytes)
+def dump(views: Mapping[str, Compiled], note: Mapping[str, Any]) -> Iterator[bytes | memoryview]:
+    """Yield the octets of an image, piece by piece; `note` is kept in its head for the reader.
+
+    What two views share is there once.
+    """
+    public = views[""]
+    snapshots = {id(each): each for each in views.values()}
+    numbers = {each: number for number, each in enumerate(snapshots)}
+    pieces: list[memoryview] = []
+    heads, place = [], 0
+    for compiled in snapshots.values():
+        parts = {}
+        for name, piece in _parts(compiled).items():
+            octets = piece.cast("B") if piece.nbytes else piece
+            parts[name] = [place, piece.nbytes, _checksum(octets), crc32(octets)]
+            place += _aligned(piece.nbytes)
+            pieces.append(octets)
+        heads.append(
+            {
+                "parts": parts,
+                "count": compiled.tables.count,
+                "slots": compiled.tables.slots,
+                "kinds": compiled.tables.kinds,
+                "at": compiled.at,
+                "entries": compiled.count,
+            }
+        )
     head = json.dumps(
         {
             "format": FORMAT,
             "note": note,
-            "parts": parts,
             "size": place,
-            "count": compiled.tables.count,
-            "slots": compiled.tables.slots,
-            "kinds": compiled.tables.kinds,
-            "header": asdict(compiled.header),
-            "settings": dict(compiled.settings),
-            "at": compiled.at,
-            "entries": compiled.count,
+            "header": asdict(replace(public.header, views=public.views)),
+            "settings": dict(public.settings),
+            "snapshots": heads,
+            "views": {view: numbers[id(each)] for view, each in views.items()},
         }
     ).encode()
     start = _MAGIC + len(head).to_bytes(8, "little") + crc32(head).to_bytes(8, "little") + head
     yield start.ljust(_aligned(len(start)), b"\0")
-    for piece in pieces.values():
-        yield piece.cast("B") if piece.format != "B" and piece.nbytes else piece
-        yield bytes(_aligned(piece.nbytes) - piece.nbytes)
+    for octets in pieces:
+        yield octets
+        yield bytes(_aligned(octets.nbytes) - octets.nbytes)
 
 
-def load(octets: memoryview, whole: bool = False) -> tuple[Compiled, dict[str, Any]]:
-    """Return what an image holds, and its note; its parts are views of these very octets.
+def _parts(compiled: Compiled) -> dict[str, memoryview]:
+    pieces = {f"tables.{name}": part for name, part in compiled.tables.parts().items()}
+    for name in _SHELVES:
+        shelf: Shelf = getattr(compiled, name)
+        pieces |= {f"{name}.{each.name}": getattr(shelf, each.name) for each in fields(shelf)}
+    return pieces
+
+
+def load(octets: memoryview, whole: bool = False) -> tuple[dict[str, Compiled], dict[str, Any]]:
+    """Return what an image holds, by view, and its note; all its parts lie in these very octets.
 
     Raises `ImageError` for one that is torn, foreign, or of another version: whatever a lookup will
     rely on is compared once, here. Of a large part that is its length and its two ends, or all of
@@ -80,7 +102,7 @@ def load(octets: memoryview, whole: bool = False) -> tuple[Compiled, dict[str, A
         raise ImageError(f"its head is broken ({error!r})") from None
 
 
-def _load(octets: memoryview, whole: bool) -> tuple[Compiled, dict[str, Any]]:
+def _load(octets: memoryview, whole: bool) -> tuple[dict[str, Compiled], dict[str, Any]]:
     begin = len(_MAGIC) + 16
     if octets[: len(_MAGIC)] != _MAGIC:
         raise ImageError("it is something else")
@@ -95,9 +117,31 @@ def _load(octets: memoryview, whole: bool) -> tuple[Compiled, dict[str, Any]]:
     if len(octets) != base + head["size"]:
         raise ImageError("it is torn")
 
+    header = head["header"]
+    header["referrals"] = tuple(Referral(**each) for each in header["referrals"])
+    header["extensions"] = tuple((first, last) for first, last in header["extensions"])
+    header["views"] = tuple(
+        View(name, *map(tuple, tests)) for name, *tests in map(dict.values, header["views"])
+    )
+    snapshots = [
+        _snapshot(each, Header(**header), head["settings"], octets[base:], whole)
+        for each in head["snapshots"]
+    ]
+    return {view: snapshots[number] for view, number in head["views"].items()}, head["note"]
+
+
+def _snapshot(
+    head: dict[str, Any],
+    header: Header,
+    settings: Mapping[str, str],
+    octets: memoryview,
+    whole: bool,
+) -> Compiled:
+    """Return one of the snapshots of an image, whose parts lie in these octets."""
+
     def part(name: str, item: str) -> memoryview:
         place, size, of_ends, of_all = head["parts"][name]
-        piece = octets[base + place : base + place + size]
+        piece = octets[place : place + size]
         if (
             piece.nbytes != size
             or _checksum(piece) != of_ends
@@ -116,21 +160,17 @@ def _load(octets: memoryview, whole: bool) -> tuple[Compiled, dict[str, Any]]:
         name: Shelf(**{key: part(f"{name}.{key}", item) for key, item in _SHELF_FORMATS.items()})
         for name in _SHELVES
     }
-    header = head["header"]
-    header["referrals"] = tuple(Referral(**each) for each in header["referrals"])
-    header["extensions"] = tuple((first, last) for first, last in header["extensions"])
-    header["views"] = tuple(View(*map(_frozen, each.values())) for each in header["views"])
     _check(tables, shelves["listed"])
-    compiled = Compiled(
-        Header(**header),
-        head["settings"],
+    return Compiled(
+        known(header),
+        settings,
+        header.views,
         tables,
         shelves["listed"],
         shelves["apart"],
         head["at"],
         head["entries"],
     )
-    return compiled, head["note"]
 
 
 def _check(tables: Tables, listed: Shelf) -> None:
@@ -150,10 +190,6 @@ def _check(tables: Tables, listed: Shelf) -> None:
     ]
     if any(one != other for one, other in sizes):
         raise ImageError("its parts do not fit one another")
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _aligned(size: int) -> int:

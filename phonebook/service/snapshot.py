@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from phonebook.beside import Begin, later
-from phonebook.directory.entry import Directory, Entry, Header, Referral
-from phonebook.directory.project import exact, project
+from phonebook.directory.entry import Directory, Entry, Header, Referral, View
+from phonebook.directory.project import exact, known, project
 from phonebook.search.build import Places, build, hashed, in_order
 from phonebook.search.match import Index
 from phonebook.search.near import Nearest
@@ -82,10 +82,13 @@ class Shelf:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """All that a snapshot is made of: what a file of the cache holds."""
+    """All that a snapshot is made of: what a file of the cache holds for each view."""
 
     header: Header
+    """As every view may know it."""
     settings: Mapping[str, str]
+    views: tuple[View, ...]
+    """For whoever chooses the snapshot of a viewer; nothing that is answered tells of them."""
     tables: Tables
     listed: Shelf
     """What a search may give, in the order of equal rank."""
@@ -93,7 +96,7 @@ class Compiled:
     """What `ENTRY` alone may give: entries that are unlisted, or whose fields are in part."""
     at: str
     count: int
-    """Entries, unlisted ones too."""
+    """Entries of this view, unlisted ones too."""
 
 
 class Portion(NamedTuple):
@@ -111,26 +114,50 @@ class Portion(NamedTuple):
     """How many there are, unlisted ones too."""
 
 
-def portion(directory: Directory, elsewhere: frozenset[str] = frozenset()) -> Portion:
+def portion(
+    directory: Directory, view: str = "", elsewhere: frozenset[str] = frozenset()
+) -> Portion:
     """Project, index and render a directory, or a part of one; see `project`."""
-    seen = project(directory, elsewhere) if elsewhere else project(directory)
+    seen, every = project(directory, view, elsewhere), exact(directory, view, elsewhere)
     rendered = [render_entry(entry) for entry in seen.entries]
     ids = [entry.id for entry in seen.entries]
     listed = dict(zip(ids, rendered, strict=True))
     apart = {}
-    for entry in exact(directory, elsewhere).entries:
+    for entry in every.entries:
         if entry.unlisted or entry.unlisted_fields:
             octets = render_entry(entry)
             if listed.get(entry.id) != octets:
                 apart[entry.id] = octets
     lengths = array("I", map(len, rendered)).tobytes()
-    made = tuple(piece(directory.header, seen.entries))
-    return Portion(made, ids, b"".join(rendered), lengths, apart, len(directory.entries))
+    made = tuple(piece(seen.header, seen.entries))
+    return Portion(made, ids, b"".join(rendered), lengths, apart, len(every.entries))
 
 
-def compile(directory: Directory, begin: Begin = later) -> Compiled:
-    """Project, index and render a directory; `begin` begins what can be done beside."""
-    return combine(directory.header, directory.settings, [portion(directory)], begin)
+def compile(directory: Directory, view: str = "", begin: Begin = later) -> Compiled:
+    """Make the snapshot of one view; `begin` begins what can be done beside."""
+    portions = [portion(directory, view)]
+    return combine(directory.header, directory.settings, portions, begin)
+
+
+def compile_views(directory: Directory) -> Mapping[str, Compiled]:
+    """Make the snapshots of all views of a directory, by name."""
+    named = {each.view for each in directory.entries}
+    named.update(view for each in directory.entries for _, view in each.field_views)
+    alike = alike_views(directory.header, named)
+    made = {view: compile(directory, view) for view in dict.fromkeys(alike.values())}
+    return {view: made[first] for view, first in alike.items()}
+
+
+def alike_views(header: Header, named: Iterable[str]) -> dict[str, str]:
+    """Return for each view, "" among them, the first that shows the same.
+
+    Views that no entry has `named` show nothing.
+    """
+    first: dict[frozenset[str], str] = {}
+    return {
+        view: first.setdefault(header.sees(view).intersection(named), view)
+        for view in ("", *(each.name for each in header.views))
+    }
 
 
 def combine(
@@ -140,14 +167,15 @@ def combine(
     begin: Begin = later,
     read_near: Callable[[dict[str, int]], Near] = near_tables,
 ) -> Compiled:
-    """Make a snapshot of portions; `begin` begins what can be done beside."""
+    """Make a snapshot of portions of one view; `begin` begins what can be done beside."""
+    views, header = header.views, known(header)
     pieces = [Piece(*each.piece) for each in portions]
     places = in_order(pieces)
     shelves = begin(lambda: _shelves(header, portions, places))
     tables = build(pieces, places, begin, read_near)
     at, listed, apart = shelves()
     count = sum(each.entries for each in portions)
-    return Compiled(header, settings, tables, _shelf(*listed), _shelf(*apart), at, count)
+    return Compiled(header, settings, views, tables, _shelf(*listed), _shelf(*apart), at, count)
 
 
 _Shelf = tuple[bytes, bytes, bytes]
@@ -189,6 +217,7 @@ class Snapshot:
     def __init__(self, compiled: Compiled, terms: Terms) -> None:
         """Answer from what was compiled."""
         self.terms = terms
+        self.views = compiled.views
         self.listed = compiled.listed
         self.apart = compiled.apart
         self.some_apart = len(compiled.apart.octets) > 0

@@ -36,7 +36,7 @@ def service(directory: Path) -> Answer:
     from phonebook.service.answer import answer
     from phonebook.service.snapshot import Terms
 
-    snapshot = read_snapshot(directory, lambda _: Terms())
+    snapshot = read_snapshot(directory, lambda _: Terms())[""]
     return partial(answer, snapshot=snapshot)
 
 

@@ -83,15 +83,15 @@ class Whole:
     "The directory with all that is unlisted, indexed beside what is listed."
     def __init__(self):
         SNAPSHOT.project = self.project
-    def project(self, directory):
-        every = SNAPSHOT.exact(directory)
+    def project(self, directory, *view):
+        every = SNAPSHOT.exact(directory, *view)
         pieces = [old_piece(directory.header, every.entries)]
         places = BUILD.in_order(pieces)
         self.entries = dict(zip(places[0], every.entries, strict=True))
         tables = BUILD.build(pieces, places)
         self.index = INDEX.Index(tables, directory.header, self.lines)
         self.near = NEAR.Nearest(self.index, tables)
-        return old_project(directory)
+        return old_project(directory, *view)
     def lines(self, number):
         entry = self.entries[number]
         return [("id", entry.id), ("kind", entry.kind)] + [
@@ -444,9 +444,9 @@ def lookup(request, snapshot):
 ANSWER._lookup = lookup
 """),
     Mutant("unlisted-field-matched", "F-3", """
-def project(directory):
-    whole.update((each.id, each) for each in SNAPSHOT.exact(directory).entries)
-    return old_project(directory)
+def project(directory, *view):
+    whole.update((each.id, each) for each in SNAPSHOT.exact(directory, *view).entries)
+    return old_project(directory, *view)
 whole, SNAPSHOT.project = {}, project
 SNAPSHOT.piece = lambda header, entries: old_piece(header, [whole[each.id] for each in entries])
 """),

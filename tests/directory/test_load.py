@@ -12,12 +12,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phonebook.directory.entry import Entry, Header
-from phonebook.directory.fields import KNOWN
+from phonebook.directory.entry import Entry, Header, View
+from phonebook.directory.fields import HIDING, KNOWN
 from phonebook.directory.load import directory_files, load, load_text
 from phonebook.directory.problems import DirectoryError
 from phonebook.directory.project import exact, project
 from phonebook.directory.read_entry import entry_octets
+from phonebook.directory.views import MAX_VIEWS
 from phonebook.settings import SETTINGS
 from phonebook.share import share
 
@@ -246,6 +247,78 @@ def test_what_is_unlisted_is_in_no_projection() -> None:
     assert exact(whole).entries[0].get("reports-to") == ("ada",)
 
 
+VIEWS = """
+views:
+  - name: board
+    certificates:
+      - key: 9F86D081884C7D659A2FEAA0C55AD015A3BF4F1B2B0B822CD15D6C15B0F00A08
+      - name: dns:Ada.Byron.example
+      - name: email:Ada@byron.example
+    includes: [staff]
+  - name: staff
+    networks: [192.0.2.0/24, 198.51.100.7, "2001:DB8:0::/32"]
+directory: {name: Lab}
+entries:
+  - name: Ada Byron
+    family: Byron
+    phone: {desk: 147, mobile: 148}
+    room: vault
+    note: Plain.
+    view: {phone: staff, phone.mobile: board, family: board, room: staff}
+  - {name: Vault, kind: place, view: staff}
+  - {name: Board, kind: group, view: board, unlisted: [note], note: Apart.}
+  - {name: Cid, view: staff, member-of: board}
+"""
+
+
+def test_views_are_read() -> None:
+    header = load_text(VIEWS.encode(), "test.yaml").unwrap().header
+    key = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+    names = ("dns:ada.byron.example", "email:Ada@byron.example")
+    networks = ("192.0.2.0/24", "198.51.100.7/32", "2001:db8::/32")
+    assert header == Header(
+        name="Lab",
+        views=(
+            View("board", (), (key,), names, ("staff",)),
+            View("staff", networks),
+        ),
+    )
+    assert header.sees("") == header.sees("nobody") == frozenset()
+    assert header.sees("staff") == {"staff"}
+    assert header.sees("board") == {"board", "staff"}
+
+
+@pytest.mark.parametrize(
+    ("view", "ids", "fields"),
+    [
+        ("", "ada-byron", "name note"),
+        ("staff", "ada-byron vault cid", "name phone.desk room note"),
+        ("board", "ada-byron vault board cid", "name family phone.desk phone.mobile room note"),
+    ],
+)
+def test_a_view_shows_what_is_of_it(view: str, ids: str, fields: str) -> None:
+    directory = load_text(VIEWS.encode(), "test.yaml").unwrap()
+    shown, searched = exact(directory, view), project(directory, view)
+    for seen in (shown, searched):
+        assert " ".join(each.id for each in seen.entries) == ids
+        assert " ".join(name for name, _ in seen.entries[0].fields) == fields
+        assert not seen.header.views
+        assert not any(each.view or each.field_views for each in seen.entries)
+        assert project(seen) == searched, "it can be projected again"
+    cid = {each.id: each for each in searched.entries}.get("cid")
+    assert cid is None or bool(cid.get("member-of")) == (view == "board")
+    board = {each.id: each for each in shown.entries}.get("board")
+    assert board is None or board.get("note") == ("Apart.",)
+
+
+def test_views_stand_where_the_header_does(tmp_path: Path) -> None:
+    (tmp_path / "phonebook.yaml").write_text(VIEWS)
+    (tmp_path / "a.yaml").write_text("- {name: Dora, view: staff, room: vault}\n")
+    assert load(tmp_path).problems == []
+    (tmp_path / "a.yaml").write_text("views: [{name: x, networks: 192.0.2.0/24}]\n")
+    assert [each.code for each in load(tmp_path).problems] == ["header-elsewhere"]
+
+
 def test_the_schema_accepts_what_the_checker_accepts() -> None:
     validator = jsonschema.Draft202012Validator(SCHEMA)
     validator.check_schema(SCHEMA)
@@ -258,8 +331,9 @@ def test_the_schema_accepts_what_the_checker_accepts() -> None:
     accepted.append(
         b"- {name: 4711, id: 7, alias: [no, 1e5, 2024-01-01], phone: 0471, unlisted: no}"
     )
+    accepted.append(VIEWS.encode())
     assert len(accepted) > 8
-    assert load_text(accepted[-1], "test.yaml").directory
+    assert all(load_text(data, "test.yaml").directory for data in accepted[-2:])
     for data in accepted:
         validator.validate(typed(data))
 
@@ -285,14 +359,12 @@ def test_each_requirement_of_the_norm_has_its_id() -> None:
 
 def test_the_tables_of_the_norm_are_those_of_the_code() -> None:
     keys = re.findall(r"^\| `([a-z-]+)` \|", NORM, flags=re.M)
-    assert tuple(keys) == (
-        *KNOWN,
-        *(each for each in Header.__dataclass_fields__ if each != "views"),
-        *SETTINGS,
-    )
-    assert set(SCHEMA["$defs"]["entry"]["properties"]) == {*KNOWN, "unlisted"}
-    headers = set(Header.__dataclass_fields__) - {"views"}
-    assert set(SCHEMA["$defs"]["header"]["properties"]) == headers
+    of_header = [each for each in Header.__dataclass_fields__ if each != "views"]
+    of_view = list(SCHEMA["$defs"]["view"]["properties"])
+    assert keys == [*KNOWN, *of_header, *SETTINGS, *of_view]
+    assert set(SCHEMA["$defs"]["entry"]["properties"]) == {*KNOWN, *HIDING}
+    assert set(SCHEMA["$defs"]["header"]["properties"]) == set(of_header)
+    assert SCHEMA["oneOf"][1]["properties"]["views"]["maxItems"] == MAX_VIEWS
     assert set(SCHEMA["$defs"]["server"]["properties"]) == set(SETTINGS)
 
 

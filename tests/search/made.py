@@ -2,11 +2,12 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-from phonebook.directory.entry import Directory, Entry, Header
+from phonebook.directory.entry import Directory, Entry, Header, View
 from phonebook.service.snapshot import Snapshot, Terms, compile
 
 Fields = dict[str, Sequence[str] | str]
@@ -116,6 +117,35 @@ def directories(draw: st.DrawFn, most: int = 10) -> Directory:
     return Directory(
         draw(st.sampled_from(HEADERS)), tuple(draw(entries(id, ids, pool)) for id in ids)
     )
+
+
+VIEWS = [
+    (View("staff"),),
+    (View("board", includes=("staff",)), View("guests"), View("staff")),
+    (View("a", includes=("b", "d")), View("b", includes=("c",)), View("c"), View("d")),
+]
+
+
+@st.composite
+def viewed(draw: st.DrawFn, most: int = 10) -> Directory:
+    """Draw a directory of whose entries and fields some are of a view."""
+    made = draw(directories(most))
+    views = draw(st.sampled_from(VIEWS))
+    names = st.sampled_from([each.name for each in views])
+    every = []
+    for each in made.entries:
+        fields = [name for name, _ in each.fields[1:]]
+        fields += [name.partition(".")[0] for name in fields]
+        hidden = {name.partition(".")[0] for name in each.unlisted_fields}
+        may = sorted(name for name in fields if name.partition(".")[0] not in hidden)
+        if draw(st.booleans()) and not each.unlisted:
+            every.append(replace(each, view=draw(names)))
+        elif may:
+            chosen = draw(st.lists(st.sampled_from(may), max_size=3, unique=True))
+            every.append(replace(each, field_views=tuple((name, draw(names)) for name in chosen)))
+        else:
+            every.append(each)
+    return Directory(replace(made.header, views=views), tuple(every))
 
 
 class Asking(NamedTuple):

@@ -36,12 +36,11 @@ def serve() -> Iterator[Callable[..., Server]]:
         directory: Path,
         *arguments: str,
         host: str | None = "127.0.0.1",
-        module: str = "phonebook",
         budget: bool = False,
     ) -> Server:
         where = [] if host is None else ["--host", host]
         free = [] if budget else ["--entries-per-minute", "0"]  # tests ask a lot
-        started.append(Server(directory, [*where, *free, *arguments], module))
+        started.append(Server(directory, [*where, *free, *arguments]))
         started[-1].wait_ready()
         return started[-1]
 

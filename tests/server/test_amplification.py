@@ -104,7 +104,7 @@ def as_one(folder: Path) -> str:
 
 @pytest.mark.parametrize("name", profiles())
 def test_cases(serve: Serve, name: str) -> None:
-    server = serve(profile(name), module="viewed" if name == "views" else "phonebook")
+    server = serve(profile(name))
     with asking(server.port) as ours:
         for line in real(name):
             for size in {max(len(line) + 2, size) for size in (MIN_DATAGRAM, 200, 1_200, MAX_LINE)}:

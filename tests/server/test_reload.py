@@ -151,6 +151,6 @@ def test_a_reload_that_gets_no_time_ends_all_the_same(
     place = tmp_path.with_name("cache")
     ways = []
     monkeypatch.setattr(reload, "_nice", ways.append)
-    snapshot = read_snapshot(tmp_path, lambda _: Terms(), place, aside=True)
+    snapshot = read_snapshot(tmp_path, lambda _: Terms(), place, aside=True)[""]
     assert (snapshot.count, len(ways)) == (40, 1)
     assert store.cached(tmp_path, place) is not None

@@ -209,7 +209,7 @@ def directory(folder: Path, certificates: str = "") -> Path:
 
 
 def test_by_network(serve: Serve, tmp_path: Path) -> None:
-    server = serve(directory(tmp_path), module="viewed")
+    server = serve(directory(tmp_path))
     for source, found in (("127.0.0.1", 0), ("127.0.3.1", 0), ("127.0.2.9", 1), ("127.0.1.9", 2)):
         over_tcp = server.ask(ASKED, source=source)
         over_udp = server.ask_datagram(PADDED, source=source)
@@ -225,7 +225,7 @@ def test_by_network(serve: Serve, tmp_path: Path) -> None:
 
 def test_everywhere(serve: Serve, tmp_path: Path) -> None:
     """A socket on all addresses tells views apart by where a datagram comes from as well."""
-    server = serve(directory(tmp_path), module="viewed", host=None)
+    server = serve(directory(tmp_path), host=None)
     for source, found in (("127.0.0.1", False), ("127.0.2.9", True)):
         reply = server.ask_datagram(PADDED, source=source)
         assert reply is not None
@@ -239,7 +239,7 @@ def test_no_views_are_not_told(serve: Serve, lab: Path) -> None:
 def test_a_view_that_is_taken_away(serve: Serve, tmp_path: Path) -> None:
     """The next request on a connection that is open is answered by what holds then (V-9)."""
     file = directory(tmp_path)
-    server = serve(file, module="viewed")
+    server = serve(file)
     with server.connect(source="127.0.2.1") as connection:
         connection.sendall(ASKED)
         assert connection.recv(65_536).startswith(b"250 ")
@@ -258,7 +258,7 @@ def test_a_view_that_is_taken_away(serve: Serve, tmp_path: Path) -> None:
 
 def test_a_reload_that_changes_no_view_tells_none(serve: Serve, tmp_path: Path) -> None:
     file = directory(tmp_path)
-    server = serve(file, module="viewed")
+    server = serve(file)
     write(file, file.read_text().replace("4711", "4712"))
     server.until(lambda: "reloaded" in server.said)
     assert server.ask(b"ENTRY ada\r\n", source="127.0.2.1").count(b"4712") == 1
@@ -277,7 +277,7 @@ def secure(serve: Serve, us: Authority, certificates: str) -> Server:
     own = us.make("server", local, x509.DNSName("localhost"))
     (us.folder / "lab").mkdir(exist_ok=True)
     where = directory(us.folder / "lab", certificates)
-    return serve(where, "--tls-cert", str(own), "--tls-client-ca", str(us.file), module="viewed")
+    return serve(where, "--tls-cert", str(own), "--tls-client-ca", str(us.file))
 
 
 def context(us: Authority, shown: Path | None = None) -> ssl.SSLContext:
@@ -415,7 +415,7 @@ def test_an_open_tls_connection_after_a_reload(serve: Serve, us: Authority) -> N
 
 
 def test_certificates_that_nobody_asks_for(serve: Serve, tmp_path: Path) -> None:
-    server = serve(directory(tmp_path, "{name: 'dns:desk.example'}"), module="viewed")
+    server = serve(directory(tmp_path, "{name: 'dns:desk.example'}"))
     assert "no certificate is asked for" in server.said
 
 

@@ -4,7 +4,6 @@ import random
 from functools import cache
 
 import pytest
-import viewed
 from documents import ROOT
 from grammar import Spec, accepts, accepts_slowly, automaton, make
 from hypothesis import example, given, settings
@@ -35,8 +34,6 @@ RULES = {"LOOKUP": "lookup", "ENTRY": "entry", "HELP": "help"}
 @cache
 def snapshot(profile: str) -> Snapshot:
     path = ROOT / "spec/conformance/profiles" / f"{profile}.yaml"
-    if profile == "views":
-        return viewed.read_served(path, lambda _: Terms()).public
     return Snapshot(compile(load(path).unwrap()), Terms())
 
 

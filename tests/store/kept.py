@@ -52,6 +52,6 @@ def requests(directory: Directory, count: int) -> Iterator[bytes]:
         after = f"after={rng.choice(ids)} " if kind > 0.95 else ""
         asked = query(values, rng, rng.choice([1, 1, 2, 3]))
         if kind < 0.3:  # a slip
-            place = rng.randrange(len(asked))
+            place = rng.randrange(len(asked) + 1)
             asked = asked[:place] + rng.choice("aeiou") + asked[place + 1 :]
         yield f"LOOKUP {fields}{limit}{after}. {asked}".encode()

@@ -156,4 +156,4 @@ def test_two_at_once_hurt_nobody(tmp_path: Path, place: Path) -> None:
     assert os.listdir(place) == [file.name], "nothing half-written is left"
     kept = store.cached(path, place)
     assert kept is not None
-    assert kept.count == 2_000
+    assert kept[""].count == 2_000

@@ -71,8 +71,8 @@ def made(folder: Path, place: Path | None, begin: Begin = later) -> Compiled:
     assert done.compiled is not None, done.problems
     loaded = load(folder)
     assert done.problems == loaded.problems
-    same(done.compiled, compile(loaded.unwrap()), folder, 200)
-    return done.compiled
+    same(done.compiled[""], compile(loaded.unwrap()), folder, 200)
+    return done.compiled[""]
 
 
 def same(one: Compiled, other: Compiled, folder: Path, count: int) -> None:
@@ -271,7 +271,7 @@ def test_a_full_disk_or_one_that_is_closed_to_us_costs_the_cache_alone(
         patch.setattr(call, refuse(number))
         compiled = store.make(folder, place).compiled
     assert compiled is not None
-    same(compiled, compile(load(folder).unwrap()), folder, 50)
+    same(compiled[""], compile(load(folder).unwrap()), folder, 50)
     left = [each.name for each in place.rglob("*") if each.name.startswith(".")]
     assert not left or call == "os.unlink", "nothing half-written is left"
     made(folder, place)

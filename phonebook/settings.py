@@ -23,6 +23,7 @@ SOURCES = ("flag", "environment", "file", "default")
 """Where a value can come from; the first that has one is heard."""
 
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,8}")
+_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
 _HOST = re.compile(r"[0-9A-Za-z.:%_-]+")
 
 
@@ -75,12 +76,34 @@ def _place(text: str) -> Path:
     return Path(text)
 
 
+def _name(text: str) -> str:
+    if not _USER.fullmatch(text):
+        raise ValueError(text)
+    return text
+
+
+def _address(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not _HOST.fullmatch(host.strip("[]")) or not _WHOLE.fullmatch(port) or int(port) > 65_535:
+        raise ValueError(text)
+    return text
+
+
+def _format(text: str) -> str:
+    if text not in ("text", "json"):
+        raise ValueError(text)
+    return text
+
+
 _SECONDS = Type(
     _between(1, 999_999), "write whole seconds from 1 to 999999, as in `30`", "S", unit="seconds"
 )
 _SWITCH = Type(_yes_or_no, "write `yes` or `no`")
 _HOSTS = Type(_hosts, "write an address or a name of this machine, as in `127.0.0.1`", "H", True)
 _PLACE = Type(_place, "write a path", "F")
+_NAME = Type(_name, "write a user's name", "NAME")
+_ADDRESS = Type(_address, "write HOST:PORT, as in `127.0.0.1:9767`", "HOST:PORT")
+_FORMAT = Type(_format, "write `text` or `json`", "FORMAT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +152,11 @@ SETTINGS: Mapping[str, Setting] = {
             "given to a network; 0: no limit",
             lasting=False,
         ),
+        Setting("workers", _whole(1, 64, 2), "1", "processes that answer"),
+        Setting("user", _NAME, "", "as root: bind, then go on as this user", "phonebook"),
+        Setting("metrics", _ADDRESS, "", "figures for Prometheus, over HTTP", "127.0.0.1:9767"),
+        Setting("log-format", _FORMAT, "text", "of the log's lines"),
+        Setting("log-requests", _SWITCH, "no", "a line for each reply, without the query"),
         Setting("cache", _PLACE, "", "what it makes of a large DIR is kept here", "/var/cache/lab"),
         Setting(
             "idle-timeout", _SECONDS, f"{IDLE_TIME}", "an idle connection is closed", lasting=False

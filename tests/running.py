@@ -21,6 +21,10 @@ class Server:
         """Start it on a port that the system picks; `wait_ready` is next."""
         command = [sys.executable, "-m", "phonebook", "serve", "--port", "0", *arguments]
         self.process = subprocess.Popen([*command, str(directory)], stderr=subprocess.PIPE)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Hear what it says."""
         self.pid = self.process.pid
         self._said = bytearray()
         self._listener = threading.Thread(target=self._listen, daemon=True)
@@ -35,6 +39,11 @@ class Server:
     def said(self) -> str:
         """What stands on its standard error so far."""
         return self._said.decode()
+
+    @property
+    def words(self) -> list[str]:
+        """The lines of that, without the one about tests that run as root."""
+        return [line for line in self.said.splitlines() if "this runs as root" not in line]
 
     def wait_ready(self) -> None:
         """Wait for the line that says so, and take the port from it."""

@@ -22,6 +22,7 @@ _COMMANDS = {
     "config": "show the settings in force, and where each comes from",
     "systemd": "print units for systemd, to run a server from boot on",
     "port": "find out what listens on port 767, here or elsewhere",
+    "status": "ask a running server how it is",
     "conformance": "try a server, or a client, against the specification",
     "demo": "a server over the example lab, and a few lookups shown octet by octet",
 }

@@ -2,12 +2,16 @@
 
 import argparse
 import logging
+import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 from phonebook.cli.flags import add_flags, in_force
 from phonebook.settings import SettingError, not_in_force
+
+_WIDEST_FLAG = 31  # characters: a line for each setting
 
 _EPILOG = """\
 A setting comes from its flag, else from the environment (PHONEBOOK_IDLE_TIMEOUT), else
@@ -21,9 +25,15 @@ example:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `serve` takes."""
     parser.epilog = _EPILOG
+    parser.formatter_class = partial(
+        argparse.RawDescriptionHelpFormatter, max_help_position=_WIDEST_FLAG
+    )
     parser.usage = "%(prog)s [settings] DIR"
     parser.add_argument("dir", metavar="DIR", type=Path, help="a YAML file, or a tree of them")
     add_flags(parser)
+    parser.add_argument(
+        "--takeover", action="store_true", help="take over the running server's sockets"
+    )
     loudness = parser.add_mutually_exclusive_group()
     loudness.add_argument("-q", "--quiet", action="store_true", help="errors alone")
     loudness.add_argument("-v", "--verbose", action="store_true", help="tell of reloads and more")
@@ -38,9 +48,10 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
     level = logging.ERROR if arguments.quiet else logging.INFO
     level = logging.DEBUG if arguments.verbose else level
-    logging.basicConfig(level=level, format="phonebook: %(message)s", stream=sys.stderr)
 
     from phonebook.directory.problems import DirectoryError, printable
+    from phonebook.server import logs
+    from phonebook.server.account import AccountError, home_of
     from phonebook.server.main import Options, TlsError, serve
     from phonebook.server.sockets import BindError
     from phonebook.store import cache_place
@@ -48,6 +59,15 @@ def run(arguments: argparse.Namespace) -> int:
     def fixed(key: str) -> int | None:
         return None if chosen[key].source in ("file", "default") else chosen[key].value
 
+    logs.set_up(level, chosen["log-format"].value)
+    user, metrics = chosen["user"].value or "", chosen["metrics"].value
+    try:
+        if user:  # the cache is that user's, too
+            os.environ["HOME"] = home_of(user)
+            os.environ.pop("XDG_CACHE_HOME", None)
+    except AccountError as error:
+        print(f"phonebook: {error}", file=sys.stderr)
+        return 5
     options = Options(
         path=arguments.dir,
         hosts=chosen["host"].value or (),
@@ -65,6 +85,13 @@ def run(arguments: argparse.Namespace) -> int:
         connection_time=fixed("session-timeout"),
         not_in_force=lambda now: not_in_force(chosen, file, now),
         cache=cache_place(chosen["cache"].value),
+        workers=chosen["workers"].value,
+        user=user,
+        takeover=arguments.takeover,
+        metrics=metrics and _address(metrics),
+        log_level=level,
+        log_format=chosen["log-format"].value,
+        log_requests=chosen["log-requests"].value,
     )
     try:
         ended_by = serve(options, lambda line: print(line, file=sys.stderr, flush=True))
@@ -76,7 +103,12 @@ def run(arguments: argparse.Namespace) -> int:
     except TlsError as error:
         print(f"phonebook: {error}", file=sys.stderr)
         return 4
-    except BindError as error:
+    except (AccountError, BindError) as error:
         print(f"phonebook: {error}", file=sys.stderr)
         return 5
     return 130 if ended_by == signal.SIGINT else 0
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)

@@ -19,7 +19,8 @@ log = logging.getLogger("phonebook.server")
 
 WATCH_INTERVAL = 0.25  # seconds
 _PAUSE = 1.0  # seconds before the next try where the system has no room
-_AT_ONCE = 64  # connections for one turn of the reactor
+ACCEPT_AT_ONCE = 64
+"""Connections that are let in during one turn of the reactor."""
 
 
 @implementer(IReadDescriptor)
@@ -27,11 +28,16 @@ class Door:
     """A listening socket of the server, read by the reactor."""
 
     def __init__(
-        self, listening: socket.socket, state: State, waiting: Waiting, clock: IReactorTime
+        self,
+        listening: socket.socket,
+        state: State,
+        waiting: Waiting,
+        clock: IReactorTime,
+        at_once: int = ACCEPT_AT_ONCE,
     ) -> None:
         """Take over a listening, non-blocking socket."""
         self._socket, self._state, self._waiting = listening, state, waiting
-        self._clock = clock
+        self._clock, self._at_once = clock, at_once
         waiting.addReader(self)
 
     def fileno(self) -> int:
@@ -44,7 +50,7 @@ class Door:
 
     def doRead(self) -> None:
         """Accept those who wait, some at a time."""
-        for _ in range(_AT_ONCE):
+        for _ in range(self._at_once):
             try:
                 accepted, peer = self._socket.accept()
                 if self._is_full(network(peer[0])):
@@ -75,9 +81,10 @@ class Door:
         if self._socket.fileno() != -1:
             self._waiting.addReader(self)
 
-    def close(self) -> None:
-        """Let in those who wait, and nobody more."""
-        self.doRead()
+    def close(self, others: bool = False) -> None:
+        """Let in those who wait, unless others do, and nobody more."""
+        if not others:
+            self.doRead()
         self._waiting.removeReader(self)
         self._socket.close()
 

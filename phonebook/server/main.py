@@ -1,37 +1,48 @@
-"""The wiring of a server: sockets, doors, reload, signals. The only place that runs a reactor."""
+"""The wiring of a server: sockets, who answers on them, reload, signals, what watches it.
+
+Implements nothing of the protocol. Where a reactor runs: here, and in each worker.
+"""
 
 import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, Protocol, cast
 
-from twisted.internet.interfaces import IReactorCore, IReactorFDSet
+from twisted.internet.interfaces import IReactorCore, IReactorSocket
 
-from phonebook.server import reload
-from phonebook.server.door import Door, watch
+import phonebook
+from phonebook.server import account, channel, reload
+from phonebook.server.answering import Answering
+from phonebook.server.control import Control, ControlError, Heir, control_file
 from phonebook.server.limits import MAX_CONNECTIONS
-from phonebook.server.poller import poller
+from phonebook.server.metrics import Metrics
+from phonebook.server.notify import Manager
 from phonebook.server.reload import Reloader, read_served, tell_views
-from phonebook.server.sockets import bind
-from phonebook.server.state import State, Tls
-from phonebook.server.udp import DatagramPort, DatagramPortEverywhere
+from phonebook.server.report import Figures
+from phonebook.server.sharing import shared
+from phonebook.server.sockets import BindError, bind, given
+from phonebook.server.state import Served, State, Tls
+from phonebook.server.workers import Workers
 from phonebook.service.snapshot import Terms
 from phonebook.store import Fingerprint, fingerprint
 
 log = logging.getLogger("phonebook.server")
 
-STOP_TIME = 3.0  # seconds for what was asked, once the server is told to stop
-_STOP_POLL = 0.02  # seconds
-_LAST_LOOK = 0.05  # seconds in which what has arrived is still read
+
 _KEY_OCTETS = 16
 
 
 class TlsError(Exception):
     """TLS cannot be offered."""
+
+
+def _all_in_force(settings: Mapping[str, str]) -> list[str]:
+    return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,103 +66,239 @@ class Options:
     idle_time: float | None = None
     request_time: float | None = None
     connection_time: float | None = None
-    not_in_force: Callable[[Mapping[str, str]], list[str]] = lambda settings: []
+    not_in_force: Callable[[Mapping[str, str]], list[str]] = _all_in_force
     """Which keys of the directory's settings say what does not hold before the next start."""
     cache: Path | None = None
     """Where compiled snapshots of large directories are kept."""
+    workers: int = 1
+    """Processes that answer."""
+    user: str = ""
+    """Whose rights are kept, once the sockets are bound."""
+    takeover: bool = False
+    """Whether a running server's sockets are taken over."""
+    metrics: tuple[str, int] | None = None
+    """Where Prometheus is answered."""
+    log_level: int = logging.INFO
+    log_format: str = "text"
+    log_requests: bool = False
+    """Whether a line is logged for each reply, without what was asked."""
 
 
 def serve(options: Options, ready: Callable[[str], None]) -> int:
     """Serve until SIGTERM or SIGINT and return which; `ready` is told the line that says so.
 
-    Raises `DirectoryError`, `BindError` and `TlsError` before anything is answered.
+    Raises `DirectoryError`, `BindError`, `AccountError` and `TlsError` before anything is answered.
     """
-    tls = _tls(options)
+    manager = Manager(os.environ)
+    heir = _heir(options) if options.takeover else None
+    bound = heir.sockets if heir else given(manager.sockets())
+    if bound:
+        bound, options = _narrowed(bound, options)
+    else:
+        bound = bind(list(options.hosts), options.port, tcp=options.tcp, udp=options.udp)
+    metrics = heir.metrics if heir else []
+    if options.metrics and not metrics:
+        metrics = bind([options.metrics[0]], options.metrics[1], tcp=True, udp=False)
+    account.become(options.user)
+    tls = tls_of(options)
     before = fingerprint(options.path)
-    served = read_served(options.path, lambda each: _terms(each, options), options.cache)
-    bound = bind(list(options.hosts), options.port, tcp=options.tcp, udp=options.udp)
+    served = read_served(options.path, lambda each: terms_of(each, options), options.cache)
 
     from twisted.internet import reactor
 
-    state = State(
-        served,
-        tls,
-        connections=options.connections,
-        connections_per_network=options.connections_per_network,
-        key=os.urandom(_KEY_OCTETS),
+    state = state_of(options, served, tls)
+    running = _Running(
+        cast(Reactor, reactor),
+        options,
+        state,
+        before,
+        bound,
+        metrics if options.metrics else [],
+        manager,
+        heir,
+        ready,
     )
-    return _run(cast(Reactor, reactor), options, state, before, bound, ready)
+    return running.run()
 
 
-class Reactor(IReactorCore, IReactorFDSet, reload.Reactor):
+class Reactor(IReactorCore, IReactorSocket, channel.Reactor, reload.Reactor):
     """What the server asks of a reactor."""
 
 
-def _run(
-    reactor: Reactor,
-    options: Options,
-    state: State,
-    before: Fingerprint,
-    bound: list[socket.socket],
-    ready: Callable[[str], None],
-) -> int:
-    addresses = list(dict.fromkeys(_address(each.getsockname()) for each in bound))
-    doors: list[Door] = []
-    ports: list[DatagramPort] = []
-    waiting = poller(reactor)
-    ended: list[int] = []  # by which signal
-    for each in bound:
-        if each.type == socket.SOCK_STREAM:
-            doors.append(Door(each, state, waiting, reactor))
-        else:
-            everywhere = each.getsockname()[0] in ("0.0.0.0", "::")
-            ports.append((DatagramPortEverywhere if everywhere else DatagramPort)(each, state))
-            reactor.addReader(ports[-1])
-    watch(state, reactor)
-    reloader = Reloader(
-        options.path, before, state, lambda each: _terms(each, options), options.cache
-    )
+class Crew(Protocol):
+    """Who answers: this process (`Answering`), or its workers (`Workers`)."""
 
-    def stop() -> None:
-        for each in doors:
-            each.close()
-        for port in ports:
-            port.doRead()  # what was asked before
-            reactor.removeReader(port)
-        reactor.callLater(_LAST_LOOK, finish)
+    def begin(self, ready: Callable[[], None]) -> None:
+        """Begin, and call `ready` when all answer."""
 
-    def finish() -> None:
-        for each in list(state.connections):
-            each.finish()
-        wait(reactor.seconds() + STOP_TIME)
+    def switch(self, done: Callable[[], None]) -> None:
+        """Put the state's new snapshot in force, and call `done` when all answer from it."""
 
-    def wait(deadline: float) -> None:
-        if state.connections and reactor.seconds() < deadline:
-            reactor.callLater(_STOP_POLL, wait, deadline)
-        else:
-            reactor.stop()
+    def figures(self) -> Figures:
+        """Return what is counted."""
 
-    def announce() -> None:
+    def stop(self, done: Callable[[], None], others: bool = False) -> None:
+        """Answer what was asked, and call `done`; `others` may answer on the same sockets."""
+
+
+@dataclass
+class _Running:
+    """A server from its first answer to its last."""
+
+    reactor: Reactor
+    options: Options
+    state: State
+    before: Fingerprint
+    """The directory, before the state's snapshot was read."""
+    sockets: list[socket.socket]
+    metrics: list[socket.socket]
+    manager: Manager
+    heir: Heir | None
+    say: Callable[[str], None]
+
+    def __post_init__(self) -> None:
+        """Begin to answer, if no worker does that."""
+        options, count = self.options, self.options.workers
+        self.addresses = list(dict.fromkeys(_address(each.getsockname()) for each in self.sockets))
+        self.control: Control | None = None
+        self.ended_by = 0  # a signal
+        self.since = time.time()
+        self.crew: Crew = (
+            Answering(self.sockets, self.state, self.reactor)
+            if count == 1
+            else Workers(count, _share_of(options), self.sockets, self._share, self.reactor)
+        )
+        self.reloader = Reloader(
+            options.path,
+            self.before,
+            self.state,
+            lambda each: terms_of(each, options),
+            options.cache,
+            self.manager.reloading,
+            self._reloaded,
+        )
+
+    def run(self) -> int:
+        """Serve, and return the signal that ended it."""
+        self.reactor.callWhenRunning(self._begin)
+        self.reactor.run()
+        return self.ended_by
+
+    def _share(self) -> int:
+        return shared(self.options.path, self.options.cache, self.state.served)
+
+    def _begin(self) -> None:
         for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda number, _frame: reactor.callFromThread(act, number))
-        reloader.begin(reactor)
-        viewers = state.served.viewers
+            signal.signal(number, lambda each, _: self.reactor.callFromThread(self._act, each))
+        self.reloader.begin(self.reactor)
+        self.crew.begin(self._ready)
+
+    def _ready(self) -> None:
+        self._listen()
+        if self.heir:
+            self.heir.ready()
+        if hasattr(os, "geteuid") and os.geteuid() == 0:
+            log.warning("this runs as root: --user NAME gives that up once the port is bound")
+        viewers, options = self.state.served.viewers, self.options
         if viewers.views:
             tell_views(viewers)
         if viewers.by_certificate and (options.tls_cert is None or options.tls_client_ca is None):
             log.warning("no certificate is asked for: that takes --tls-cert and --tls-client-ca")
-        ready(ready_line(options, state, addresses))
+        self.say(ready_line(self.options, self.state, self.addresses))
+        self.manager.ready(self.reactor)
 
-    def act(number: int) -> None:
+    def _listen(self) -> None:
+        """Open the control socket, without which everything else goes on, and the metrics."""
+        for each in self.metrics:
+            self.reactor.adoptStreamPort(
+                each.fileno(), each.family, Metrics(self._report, self.reactor)
+            )
+            log.info("metrics: http://%s/metrics", _address(each.getsockname()))
+        if self.options.cache is None:
+            return
+        file = control_file(self.options.path, self.options.cache)
+        try:
+            self.control = Control(
+                file, self.reactor, self._report, self.sockets, self.metrics, self._inherited
+            )
+        except OSError as error:
+            log.warning("no control socket (status, takeover): %s: %s", file, error.strerror)
+
+    def _act(self, number: int) -> None:
         if number == signal.SIGHUP:
-            reloader.reload()
-        elif not ended:  # a second signal changes nothing
-            ended.append(number)
-            stop()
+            self.reloader.reload()
+        else:
+            self._stop(number)
 
-    reactor.callWhenRunning(announce)
-    reactor.run()
-    return ended[0]
+    def _inherited(self) -> None:
+        self._stop(signal.SIGTERM, others=True)
+
+    def _stop(self, number: int, others: bool = False) -> None:
+        if self.ended_by:  # a second signal changes nothing
+            return
+        self.ended_by = number
+        self.manager.stopping()
+        if self.control:
+            self.control.close()
+        self.crew.stop(self.reactor.stop, others)
+
+    def _reloaded(self, switched: bool) -> None:
+        """Have all answer from what was reloaded; tell who started this that it is over."""
+        if switched:
+            self.crew.switch(self.manager.reloaded)
+        else:
+            self.manager.reloaded()
+
+    def _report(self) -> dict[str, Any]:
+        """Return what `phonebook status` shows."""
+        figures, served = self.crew.figures(), self.state.served
+        return {
+            "version": phonebook.__version__,
+            "pid": os.getpid(),
+            "since": self.since,
+            "addresses": self.addresses,
+            "transports": list(served.terms.transports),
+            "directory": {
+                "path": os.path.abspath(self.options.path),
+                "views": {
+                    view or "public": {"entries": each.count, "at": each.at}
+                    for view, each in served.snapshots.items()
+                },
+                "loaded": self.reloader.loaded,
+                "errors": self.reloader.errors,
+            },
+            "workers": figures.workers,
+            "limits": {
+                "connections": {
+                    "now": figures.connections,
+                    "most": self.options.connections,
+                }
+            },
+            "requests": figures.requests,
+        }
+
+
+def _heir(options: Options) -> Heir:
+    if options.cache is None:
+        raise BindError("--takeover needs a place for the control socket: --cache")
+    try:
+        return Heir(control_file(options.path, options.cache))
+    except ControlError as error:
+        raise BindError(f"--takeover: {error}") from None
+
+
+def _narrowed(bound: list[socket.socket], options: Options) -> tuple[list[socket.socket], Options]:
+    """Return of sockets that were handed to us those that are wanted, and what that leaves."""
+    wanted = {socket.SOCK_STREAM: options.tcp, socket.SOCK_DGRAM: options.udp}
+    kept = [each for each in bound if wanted[socket.SocketKind(each.type)]]
+    kinds = {each.type for each in kept}
+    for each in bound:
+        if each not in kept:
+            each.close()
+    if not kept:
+        raise BindError("of the sockets that were handed over none is left: see --no-tcp, --no-udp")
+    tcp, udp = socket.SOCK_STREAM in kinds, socket.SOCK_DGRAM in kinds
+    return kept, replace(options, tcp=tcp, udp=udp)
 
 
 def ready_line(options: Options, state: State, addresses: list[str]) -> str:
@@ -167,7 +314,8 @@ def _address(name: tuple[str, int]) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _terms(settings: Mapping[str, str], options: Options) -> Terms:
+def terms_of(settings: Mapping[str, str], options: Options) -> Terms:
+    """Return what is offered under the settings of a directory."""
     transports = [name for name, on in (("tcp", options.tcp), ("udp", options.udp)) if on]
     if options.tls_cert is not None and options.tcp:
         transports.append("tls")
@@ -187,7 +335,35 @@ def _terms(settings: Mapping[str, str], options: Options) -> Terms:
     )
 
 
-def _tls(options: Options) -> Callable[[bool], Tls] | None:
+def state_of(options: Options, served: Served, tls: Callable[[bool], Tls] | None) -> State:
+    """Return the state of a process that answers."""
+    state = State(
+        served,
+        tls,
+        connections=options.connections,
+        connections_per_network=options.connections_per_network,
+        key=os.urandom(_KEY_OCTETS),
+    )
+    state.log_requests = options.log_requests
+    return state
+
+
+def _share_of(options: Options) -> Options:
+    """Return what one of several workers is told: of the connections, its share."""
+    few = options.connections_per_network
+    return replace(
+        options,
+        connections=-(-options.connections // options.workers),
+        connections_per_network=few and -(-few // options.workers),
+        not_in_force=_all_in_force,
+    )
+
+
+def tls_of(options: Options) -> Callable[[bool], Tls] | None:
+    """Return what speaks TLS with a connection, if it is set up. Raises `TlsError`.
+
+    It is told whether to ask for a certificate.
+    """
     if options.tls_cert is None:
         return None
     from phonebook.server.tls import TlsServer, tls_context

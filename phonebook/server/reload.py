@@ -32,14 +32,16 @@ _NICE = 10  # how far a compiling process gives way
 _PATIENCE = 60.0  # seconds for which it gives way altogether, where answers are given meanwhile
 _REFUSED = 4  # the exit code of `phonebook compile` for a directory with errors
 
+_ERRORS = 20  # of a refused directory, kept for the status
+
 TermsOf = Callable[[Mapping[str, str]], Terms]
 """What the server offers under the settings of a directory."""
 
 
-def read_snapshot(
+def read_served(
     path: Path, terms: TermsOf, place: Path | None = None, aside: bool = False
-) -> Mapping[str, Snapshot]:
-    """Load a directory, by way of the cache at `place`, and return a snapshot of each view.
+) -> Served:
+    """Load a directory, by way of the cache at `place`, and return what is served of it.
 
     Its warnings go to the log. Where answers are given meanwhile, they go first, and this is done
     `aside`. Raises `DirectoryError` with all its problems.
@@ -49,17 +51,15 @@ def read_snapshot(
         compiled = store.cached(path, place) or _compiled_apart(path, place, aside)
     if compiled is None:
         compiled = _compiled_here(path)
-    offered = terms(compiled[PUBLIC].settings)
-    return {view: Snapshot(each, offered) for view, each in compiled.items()}
+    return serving(compiled, terms)
 
 
-def read_served(
-    path: Path, terms: TermsOf, place: Path | None = None, aside: bool = False
-) -> Served:
-    """Load a directory as `read_snapshot` does, with who may see what of it."""
-    snapshots = read_snapshot(path, terms, place, aside)
-    public = snapshots[PUBLIC]
-    return Served(snapshots, Viewers(public.views), public.terms)
+def serving(compiled: Mapping[str, Compiled], terms: TermsOf) -> Served:
+    """Return what is served of a directory, compiled for each view."""
+    public = compiled[PUBLIC]
+    offered = terms(public.settings)
+    snapshots = {view: Snapshot(each, offered) for view, each in compiled.items()}
+    return Served(snapshots, Viewers(public.views), offered)
 
 
 def _compiled_here(path: Path) -> Mapping[str, Compiled]:
@@ -86,7 +86,7 @@ def _compiled_apart(path: Path, place: Path, aside: bool) -> Mapping[str, Compil
     for line in said.decode("utf-8", "backslashreplace").splitlines():
         log.log(logging.ERROR if refused else logging.WARNING, "%s", line)
     if refused:
-        raise DirectoryError([])
+        raise _Refused(said.decode("utf-8", "backslashreplace").splitlines())
     return store.cached(path, place)
 
 
@@ -131,6 +131,14 @@ def tell_views(viewers: Viewers) -> None:
     log.info("everybody else sees what is public")
 
 
+class _Refused(DirectoryError):
+    """A process of its own refused the directory; what it said has been logged."""
+
+    def __init__(self, said: list[str]) -> None:
+        super().__init__([])
+        self.said = said
+
+
 class Reactor(IReactorTime, IReactorThreads):
     """What a reload asks of a reactor."""
 
@@ -145,11 +153,21 @@ class Reloader:
         state: State,
         terms: TermsOf,
         place: Path | None = None,
+        began: Callable[[], None] = lambda: None,
+        ended: Callable[[bool], None] = lambda _: None,
     ) -> None:
-        """Watch `path`, as it was before what the state serves was read; `begin` starts it."""
+        """Watch `path`, as it was before what the state serves was read; `begin` starts it.
+
+        `began` is called as a reload begins, `ended` after it, with whether what is served changed.
+        """
         self._path, self._state, self._terms, self._place = path, state, terms, place
+        self._began, self._ended = began, ended
         self._served = self._seen = served
-        self._busy = False
+        self._busy = self._again = False
+        self.loaded = time.time()
+        """When what is in force was loaded."""
+        self.errors: list[str] = []
+        """Why the last reload was refused."""
 
     def begin(self, reactor: Reactor) -> None:
         """Look for changes from now on."""
@@ -166,10 +184,12 @@ class Reloader:
     def reload(self) -> None:
         """Load now (SIGHUP, or a change); the old directory answers until the new one is whole."""
         if self._busy:
-            return  # the poll comes back to it: what is served is not what is seen
+            self._again = True
+            return
         self._busy = True
         before = fingerprint(self._path)
         self._served = before
+        self._began()
         done = deferToThreadPool(
             self._reactor,
             self._reactor.getThreadPool(),
@@ -182,7 +202,6 @@ class Reloader:
         done.addCallbacks(self._loaded, self._refused)
 
     def _loaded(self, served: Served) -> None:
-        self._busy = False
         before = self._state.served.viewers.views
         began = time.perf_counter()
         self._state.served = served
@@ -190,12 +209,23 @@ class Reloader:
         log.info("reloaded: %d entries from %s", served.public.count, self._path)
         if served.viewers.views != before:
             tell_views(served.viewers)
+        self.loaded, self.errors = time.time(), []
+        self._end(True)
 
     def _refused(self, failure: Failure) -> None:
-        self._busy = False
         if isinstance(failure.value, DirectoryError):
             for problem in failure.value.problems:
                 log.error("%s", problem)
+            told = failure.value.said if isinstance(failure.value, _Refused) else []
+            self.errors = [*told, *map(str, failure.value.problems)][:_ERRORS]
             log.error("the changed directory is refused; the old one goes on answering")
         else:
             log.error("the directory cannot be loaded, the old one goes on: %r", failure.value)
+            self.errors = [repr(failure.value)]
+        self._end(False)
+
+    def _end(self, switched: bool) -> None:
+        again, self._busy, self._again = self._again, False, False
+        self._ended(switched)
+        if again:
+            self.reload()

@@ -36,6 +36,24 @@ def bind(hosts: list[str], port: int, *, tcp: bool, udp: bool) -> list[socket.so
     raise BindError("no port is free for TCP and UDP on every address; name one with --port")
 
 
+def given(sockets: list[socket.socket]) -> list[socket.socket]:
+    """Return sockets that somebody else bound, set up as ours are. Raises `BindError`."""
+    for each in sockets:
+        stream = each.type == socket.SOCK_STREAM
+        if each.family not in (socket.AF_INET, socket.AF_INET6) or not (
+            each.type == socket.SOCK_DGRAM
+            or (stream and each.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+        ):
+            raise BindError("a socket was handed over that is neither UDP's nor one TCP listens on")
+        where = each.getsockname()
+        if where[0] == "::" and not each.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
+            # over it, an IPv4 broadcast cannot be told from a question (U-8)
+            raise BindError(f"[::]:{where[1]} was bound for IPv4, too: set BindIPv6Only=ipv6-only")
+        if stream:
+            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sockets
+
+
 def _resolve(hosts: list[str]) -> list[tuple[socket.AddressFamily, str]]:
     if not hosts:
         everywhere = [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")]

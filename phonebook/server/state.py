@@ -1,6 +1,7 @@
 """What the parts of a running server share: what is served, who is connected, who had enough."""
 
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,6 +12,8 @@ from phonebook.service.snapshot import Snapshot, Terms
 
 if TYPE_CHECKING:
     from phonebook.server.tcp import Connection
+
+_FEW = 4  # replies: more of them are counted together, at a third of the cost
 
 
 class Tls(Protocol):
@@ -81,3 +84,18 @@ class State:
         # apart, so that forged datagrams use up nothing that is given over TCP
         self.over_tcp, self.over_udp = Budget(key), Budget(key)
         self.refused = Refused()
+        self.counts = {name: defaultdict[bytes, int](int) for name in ("tcp", "udp", "tls")}
+        """Replies, by transport and by code."""
+        self.log_requests = False
+        """Whether a line is logged for each reply."""
+
+
+def tally(counts: defaultdict[bytes, int], replies: Sequence[bytes]) -> None:
+    """Count some replies by their codes, which they begin with."""
+    if len(replies) > _FEW:  # the least and the greatest share a code: so do all between them
+        code = min(replies)[:3]
+        if code == max(replies)[:3]:
+            counts[code] += len(replies)
+            return
+    for reply in replies:
+        counts[reply[:3]] += 1

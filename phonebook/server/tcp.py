@@ -13,9 +13,10 @@ import time
 from twisted.internet.interfaces import IReadWriteDescriptor
 from zope.interface import implementer
 
+from phonebook.server.logs import timed
 from phonebook.server.networks import network
 from phonebook.server.poller import Waiting
-from phonebook.server.state import Served, State, Tls
+from phonebook.server.state import Served, State, Tls, tally
 from phonebook.service.answer import answer, cost, enough
 from phonebook.service.snapshot import Snapshot
 from phonebook.wire import Code, LineReader, render
@@ -62,6 +63,7 @@ class Connection:
         self._opened: float | None = None  # seen by `watch`, as the next three
         self._phase, self._since = "", 0.0
         self._moved = True  # something was asked or taken since the last look
+        self._counts = state.counts["tcp"]
         waiting.addReader(self)
         state.connections.add(self)
         state.seats.take(network(address))
@@ -130,6 +132,7 @@ class Connection:
             return None
         state.handshakes.take(from_where)
         self._shaking_hands = True
+        self._counts = state.counts["tls"]
         return state.new_tls(state.served.viewers.by_certificate)
 
     def _end_handshake(self) -> None:
@@ -161,8 +164,11 @@ class Connection:
         pace, now, budget, account = served.pace, 0.0, self._state.over_tcp, self._account
         if pace:
             now = time.monotonic()
+        answer_to = answer
+        if self._state.log_requests:
+            answer_to = timed(answer, "tls" if self._tls else "tcp")
         for line in lines[:MAX_PENDING_REQUESTS]:
-            reply, closes = answer(line, snapshot)
+            reply, closes = answer_to(line, snapshot)
             if pace and not budget.charge(account, cost(line, reply), now, pace):
                 reply = self._refusal(line, now) or reply
             replies.append(reply)
@@ -178,6 +184,7 @@ class Connection:
             lines.clear()
         if replies:
             self._moved = True
+            tally(self._counts, replies)
         return b"".join(replies)
 
     def _refusal(self, line: bytes, now: float) -> bytes | None:

@@ -216,7 +216,7 @@ class Snapshot:
 
     def __init__(self, compiled: Compiled, terms: Terms) -> None:
         """Answer from what was compiled."""
-        self.terms = terms
+        self.compiled, self.terms = compiled, terms
         self.views = compiled.views
         self.listed = compiled.listed
         self.apart = compiled.apart

@@ -32,11 +32,11 @@ Answer = Callable[[bytes], tuple[bytes, bool]]
 
 def service(directory: Path) -> Answer:
     """Return what answers a line without its end. All that these rows know of the service's API."""
-    from phonebook.server.reload import read_snapshot
+    from phonebook.server.reload import read_served
     from phonebook.service.answer import answer
     from phonebook.service.snapshot import Terms
 
-    snapshot = read_snapshot(directory, lambda _: Terms())[""]
+    snapshot = read_served(directory, lambda _: Terms()).public
     return partial(answer, snapshot=snapshot)
 
 

@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 
 from phonebook import store
 from phonebook.server import reload
-from phonebook.server.reload import POLL_INTERVAL, Reloader, fingerprint, read_served, read_snapshot
+from phonebook.server.reload import POLL_INTERVAL, Reloader, fingerprint, read_served
 from phonebook.server.state import State
 from phonebook.service.snapshot import Terms
 from phonebook.wire import ReplyReader, parse_reply
@@ -151,6 +151,6 @@ def test_a_reload_that_gets_no_time_ends_all_the_same(
     place = tmp_path.with_name("cache")
     ways = []
     monkeypatch.setattr(reload, "_nice", ways.append)
-    snapshot = read_snapshot(tmp_path, lambda _: Terms(), place, aside=True)[""]
+    snapshot = read_served(tmp_path, lambda _: Terms(), place, aside=True).public
     assert (snapshot.count, len(ways)) == (40, 1)
     assert store.cached(tmp_path, place) is not None

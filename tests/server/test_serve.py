@@ -387,7 +387,7 @@ def test_sigterm_finishes_what_was_asked(serve: Serve, lab: Path) -> None:
         assert read_all(asking) == NOBODY * count
         assert read_all(idle) == read_all(silent) == b""
     assert server.wait() == 0
-    assert server.said.count("\n") == 1, "nothing but the ready line"
+    assert server.words == [server.ready], "nothing but the ready line"
     with pytest.raises(ConnectionRefusedError):
         server.connect()
 

@@ -20,7 +20,7 @@ from phonebook import store
 from phonebook.beside import Begin, beside
 from phonebook.directory.load import load
 from phonebook.directory.problems import DirectoryError
-from phonebook.server.reload import read_snapshot
+from phonebook.server.reload import read_served
 from phonebook.service import image
 from phonebook.service.answer import answer, answer_datagram
 from phonebook.service.snapshot import Compiled, Snapshot, Terms, compile
@@ -380,7 +380,7 @@ def test_a_refused_directory_is_not_kept(folder: Path, place: Path) -> None:
 
 def serving(folder: Path, place: Path | None) -> list[bytes]:
     """Return what a server answers that starts now."""
-    asked = read_snapshot(folder, lambda settings: Terms(), place)[""]
+    asked = read_served(folder, lambda settings: Terms(), place).public
     return [answer(line, asked)[0] for line in (b"LOOKUP ada", b"ENTRY berta-muller", b"HELP")]
 
 

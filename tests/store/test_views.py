@@ -19,7 +19,7 @@ from phonebook.beside import beside, later
 from phonebook.directory.entry import Directory, Entry, View
 from phonebook.directory.fields import LINKS
 from phonebook.directory.load import load
-from phonebook.server.reload import read_snapshot
+from phonebook.server.reload import read_served
 from phonebook.service import gather, image
 from phonebook.service.answer import answer, answer_datagram
 from phonebook.service.snapshot import (
@@ -353,7 +353,7 @@ def test_a_server_has_a_snapshot_of_each_view(
     folder: Path, place: Path, monkeypatch: pytest.MonkeyPatch, small: bool
 ) -> None:
     monkeypatch.setattr(store, "SMALL", 10**6 if small else 0)
-    snapshots = read_snapshot(folder, lambda _: Terms(), place)
+    snapshots = read_served(folder, lambda _: Terms(), place).snapshots
     counts = {view: each.count for view, each in snapshots.items()}
     assert counts == {"": 3, "board": 4, "guests": 3, "staff": 3}
     found = {view: answer(b"LOOKUP dora", each)[0][:3] for view, each in snapshots.items()}

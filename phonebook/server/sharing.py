@@ -1,0 +1,49 @@
+"""What is served as an open file, which any process of ours can map.
+
+So workers read no directory and depend on none: they answer from what their supervisor has in
+force, even where the directory is broken by now, or has no cache. The pages are shared by all.
+"""
+
+import mmap
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from phonebook import store
+from phonebook.server.reload import TermsOf, serving
+from phonebook.server.state import Served
+from phonebook.service import image
+
+
+def shared(path: Path, place: Path | None, served: Served) -> int:
+    """Return a file that holds what is served: the cache's, or else one without a name, in memory.
+
+    Where the cache's is newer already, so is the directory, and the next look at it tells.
+    """
+    if place is not None and store.cached(path, place) is not None:
+        with suppress(OSError):
+            return os.open(store.cache_file(path, place), os.O_RDONLY | os.O_CLOEXEC)
+    number = _nameless()
+    views = {view: each.compiled for view, each in served.snapshots.items()}
+    with open(number, "wb", closefd=False) as file:
+        for piece in image.dump(views, {}):
+            file.write(piece)
+    return number
+
+
+def mapped(number: int, terms: TermsOf) -> Served:
+    """Return what an open file says is to be served, and close that."""
+    try:
+        octets = memoryview(mmap.mmap(number, 0, access=mmap.ACCESS_READ))
+    finally:
+        os.close(number)
+    compiled, _ = image.load(octets)
+    return serving(compiled, terms)
+
+
+def _nameless() -> int:
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("phonebook snapshot")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())

@@ -480,7 +480,7 @@ def test_requests_are_logged_without_the_query(
     server = serve(lab, *flags, "--cache", str(place))
     server.ask(b"LOOKUP somebody secret\r\nLOOKUP ada\r\n")
     server.ask_datagram(ADA_DATAGRAM)
-    server.ask_datagram(b"LOOKUP secret".ljust(20))  # too short: silence
+    server.ask_datagram(b"LOOKUP secret".ljust(20), seconds=0.1)  # too short: silence
     server.until(lambda: server.said.count('"code": ') == 4)
     lines = [json.loads(line) for line in server.said.splitlines() if line.startswith("{")]
     told = [line for line in lines if "code" in line]

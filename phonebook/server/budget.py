@@ -5,7 +5,6 @@ all that was given is paid for: each entry adds the time that it costs, and the 
 one number for each network, a new rate holds from the next entry on, and nothing is ever refilled.
 """
 
-from array import array
 from functools import lru_cache
 from hashlib import blake2b
 from math import ceil
@@ -17,6 +16,8 @@ _SLOTS = 16_384  # for each level; networks that share one share its budget
 _WIDER, _ALL = 16, 64
 """How many times a network's budget the networks around it have together, and all there are."""
 
+BUDGET_OCTETS = 8 * (2 * _SLOTS + 2)
+
 Account = tuple[int, int, int]
 """Where the budgets of an address stand: of its network, of those around it, of all."""
 
@@ -24,10 +25,15 @@ Account = tuple[int, int, int]
 class Budget:
     """What networks have been given over one transport, in memory of a fixed size."""
 
-    def __init__(self, key: bytes) -> None:
-        """Begin with nothing given; who does not know `key` cannot tell who shares a budget."""
+    def __init__(self, key: bytes, memory: memoryview | None = None) -> None:
+        """Begin with nothing given; who does not know `key` cannot tell who shares a budget.
+
+        Processes that share the key and the `memory`, of `BUDGET_OCTETS`, share the budgets. Where
+        two of them charge one at the same instant, it may be charged for one of the two.
+        """
         self._key = key
-        self._paid = array("d", bytes(8 * (2 * _SLOTS + 2)))  # the time when it will be
+        paid = memoryview(bytearray(BUDGET_OCTETS)) if memory is None else memory
+        self._paid = paid.cast("d")  # the time when it will be
         self.account = lru_cache(maxsize=4_096)(self._account)
 
     def _account(self, address: str) -> Account:

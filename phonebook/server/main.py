@@ -68,6 +68,8 @@ class Options:
     connection_time: float | None = None
     not_in_force: Callable[[Mapping[str, str]], list[str]] = _all_in_force
     """Which keys of the directory's settings say what does not hold before the next start."""
+    budget_key: bytes = b""
+    """Of the budgets that workers share."""
     cache: Path | None = None
     """Where compiled snapshots of large directories are kept."""
     workers: int = 1
@@ -335,14 +337,20 @@ def terms_of(settings: Mapping[str, str], options: Options) -> Terms:
     )
 
 
-def state_of(options: Options, served: Served, tls: Callable[[bool], Tls] | None) -> State:
-    """Return the state of a process that answers."""
+def state_of(
+    options: Options,
+    served: Served,
+    tls: Callable[[bool], Tls] | None,
+    budgets: memoryview | None = None,
+) -> State:
+    """Return the state of a process that answers; workers share the memory of the budgets."""
     state = State(
         served,
         tls,
         connections=options.connections,
         connections_per_network=options.connections_per_network,
-        key=os.urandom(_KEY_OCTETS),
+        key=options.budget_key or os.urandom(_KEY_OCTETS),
+        budgets=budgets,
     )
     state.log_requests = options.log_requests
     return state
@@ -356,6 +364,7 @@ def _share_of(options: Options) -> Options:
         connections=-(-options.connections // options.workers),
         connections_per_network=few and -(-few // options.workers),
         not_in_force=_all_in_force,
+        budget_key=os.urandom(_KEY_OCTETS),
     )
 
 

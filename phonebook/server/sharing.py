@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from phonebook import store
+from phonebook.server.budget import BUDGET_OCTETS
 from phonebook.server.reload import TermsOf, serving
 from phonebook.server.state import Served
 from phonebook.service import image
@@ -40,6 +41,21 @@ def mapped(number: int, terms: TermsOf) -> Served:
         os.close(number)
     compiled, _ = image.load(octets)
     return serving(compiled, terms)
+
+
+def new_budgets() -> int:
+    """Return an open file in which the workers' budgets are, all of them paid."""
+    number = _nameless()
+    os.ftruncate(number, 2 * BUDGET_OCTETS)
+    return number
+
+
+def mapped_budgets(number: int) -> memoryview:
+    """Return the memory of the budgets in an open file, and close that."""
+    try:
+        return memoryview(mmap.mmap(number, 0))
+    finally:
+        os.close(number)
 
 
 def _nameless() -> int:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from phonebook.server.budget import Budget
+from phonebook.server.budget import BUDGET_OCTETS, Budget
 from phonebook.server.limits import MAX_CONNECTIONS, MAX_HANDSHAKES, Refused, Seats
 from phonebook.server.viewers import PUBLIC, Certificate, Viewers
 from phonebook.service.snapshot import Snapshot, Terms
@@ -71,8 +71,9 @@ class State:
         connections: int = MAX_CONNECTIONS,
         connections_per_network: int | None = None,
         key: bytes = b"",
+        budgets: memoryview | None = None,
     ) -> None:
-        """Begin with what is served; `key` is the budgets' and nobody else's.
+        """Begin with what is served; `key` is the budgets' and nobody else's; see `Budget`.
 
         `new_tls` speaks TLS with a new connection, if it is offered, and asks it for a certificate
         if it is told to.
@@ -82,7 +83,8 @@ class State:
         self.seats = Seats(connections, connections_per_network)
         self.handshakes = Seats(MAX_HANDSHAKES)
         # apart, so that forged datagrams use up nothing that is given over TCP
-        self.over_tcp, self.over_udp = Budget(key), Budget(key)
+        halves = (budgets[:BUDGET_OCTETS], budgets[BUDGET_OCTETS:]) if budgets else (None, None)
+        self.over_tcp, self.over_udp = Budget(key, halves[0]), Budget(key, halves[1])
         self.refused = Refused()
         self.counts = {name: defaultdict[bytes, int](int) for name in ("tcp", "udp", "tls")}
         """Replies, by transport and by code."""

@@ -15,7 +15,7 @@ from phonebook.server import logs
 from phonebook.server.answering import Answering
 from phonebook.server.channel import Channel
 from phonebook.server.main import Options, Reactor, state_of, terms_of, tls_of
-from phonebook.server.sharing import mapped
+from phonebook.server.sharing import mapped, mapped_budgets
 from phonebook.server.state import State
 from phonebook.server.workers import BEAT
 
@@ -53,7 +53,8 @@ class Worker:
         self._options = options
         bound = self._channel.take_sockets(sockets)
         served = mapped(self._channel.files.pop(0), self._terms)
-        self._state = state_of(options, served, tls_of(options))
+        budgets = mapped_budgets(self._channel.files.pop(0))
+        self._state = state_of(options, served, tls_of(options), budgets)
         # a few at a time: who is busy with these leaves the next to the others
         self._answering = Answering(bound, self._state, self._reactor, accept_at_once=_ACCEPT)
         self._tell("ready")

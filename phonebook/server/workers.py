@@ -23,6 +23,7 @@ from typing import Any
 from phonebook.server.answering import STOP_TIME
 from phonebook.server.channel import Channel, Reactor
 from phonebook.server.report import Counts, Figures, added
+from phonebook.server.sharing import new_budgets
 
 log = logging.getLogger("phonebook.server")
 
@@ -82,7 +83,7 @@ class Workers:
         """Hand `options` and sockets to each, and what `share` returns; `begin` starts them."""
         self._options = pickle.dumps(options).hex()
         self._sockets, self._share, self._reactor = sockets, share, reactor
-        self._snapshot = share()
+        self._snapshot, self._budgets = share(), new_budgets()
         self._workers = [_Worker() for _ in range(count)]
         self._ended: Counts = {}  # what was counted by workers that are no more
         self._ready: Callable[[], None] | None = None
@@ -153,7 +154,7 @@ class Workers:
             lambda: self._ends(worker),
         )
         first = {"do": "begin", "options": self._options, "sockets": len(self._sockets)}
-        files = [*(each.fileno() for each in self._sockets), self._snapshot]
+        files = [*(each.fileno() for each in self._sockets), self._snapshot, self._budgets]
         worker.channel.send(json.dumps(first).encode(), files)
 
     def _heard(self, worker: _Worker, told: dict[str, Any]) -> None:

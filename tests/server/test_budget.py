@@ -248,6 +248,16 @@ def test_over_tcp(serve: Serve, tmp_path: Path) -> None:
     assert again.startswith(b"250 ")
 
 
+def test_workers_share_a_budget(serve: Serve, tmp_path: Path) -> None:
+    """A network has it once, whichever worker it is that answers each connection."""
+    server = serve(crowd(tmp_path, 6), "--workers", "2", budget=True)  # sixty at once
+    given = 0
+    for _ in range(40):
+        (reply,) = over_tcp(server, [b"LOOKUP limit=10 person"], "127.0.5.1")
+        given += len(parse_reply(reply).entries)
+    assert 60 < given <= 60 + 10 + 10  # two workers may charge it at the same instant
+
+
 def test_over_udp(serve: Serve, tmp_path: Path) -> None:
     """321 and no entry, whatever is asked; TCP has a budget of its own."""
     server = serve(crowd(tmp_path, 1), budget=True)  # ten at once

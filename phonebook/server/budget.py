@@ -12,14 +12,15 @@ from math import ceil
 from phonebook.server.networks import packed
 from phonebook.wire.codes import BUDGET_TIME, MAX_RETRY
 
-_SLOTS = 16_384  # for each level; networks that share one share its budget
+_SLOTS = 16_384  # for each level, twice: networks that share both of theirs share a budget
 _WIDER, _ALL = 16, 64
 """How many times a network's budget the networks around it have together, and all there are."""
 
-BUDGET_OCTETS = 8 * (2 * _SLOTS + 2)
+BUDGET_OCTETS = 8 * (4 * _SLOTS + 2)
 
-Account = tuple[int, int, int]
-"""Where the budgets of an address stand: of its network, of those around it, of all."""
+Account = tuple[int, int, int, int, int]
+"""Where the budgets of an address stand: of its network and of those around it, each in two places,
+and of all. Another network may have charged one of the two, hardly both: the lesser one counts."""
 
 
 class Budget:
@@ -39,27 +40,34 @@ class Budget:
     def _account(self, address: str) -> Account:
         octets = packed(address)
         if len(octets) == 4:
-            return self._slot(octets[:3]), _SLOTS + self._slot(octets[:2]), 2 * _SLOTS
-        return self._slot(octets[:7]), _SLOTS + self._slot(octets[:6]), 2 * _SLOTS + 1
+            return *self._slots(octets[:3], 0), *self._slots(octets[:2], 2), 4 * _SLOTS
+        return *self._slots(octets[:7], 0), *self._slots(octets[:6], 2), 4 * _SLOTS + 1
 
-    def _slot(self, prefix: bytes) -> int:
-        digest = blake2b(prefix, digest_size=8, key=self._key).digest()
-        return int.from_bytes(digest) % _SLOTS
+    def _slots(self, prefix: bytes, row: int) -> tuple[int, int]:
+        digest = blake2b(prefix, digest_size=16, key=self._key).digest()
+        one, other = int.from_bytes(digest[:8]) % _SLOTS, int.from_bytes(digest[8:]) % _SLOTS
+        return row * _SLOTS + one, (row + 1) * _SLOTS + other
 
     def charge(self, account: Account, entries: int, now: float, pace: float) -> bool:
         """Have entries paid for, each in `pace` seconds; or return that it is overdrawn (B-3)."""
-        own, around, everywhere = account
-        paid, most = self._paid, now + BUDGET_TIME
-        one, many, every = paid[own], paid[around], paid[everywhere]
-        if one > most or many > most or every > most:
+        if self._latest(account) > now + BUDGET_TIME:
             return False
-        time = entries * pace
-        paid[own] = (one if one > now else now) + time
-        paid[around] = (many if many > now else now) + time / _WIDER
-        paid[everywhere] = (every if every > now else now) + time / _ALL
+        own, its, around, theirs, everywhere = account
+        paid, time = self._paid, entries * pace
+        paid[own] = max(paid[own], now) + time
+        paid[its] = max(paid[its], now) + time
+        paid[around] = max(paid[around], now) + time / _WIDER
+        paid[theirs] = max(paid[theirs], now) + time / _WIDER
+        paid[everywhere] = max(paid[everywhere], now) + time / _ALL
         return True
 
     def wait(self, account: Account, now: float) -> int:
         """Return the whole seconds until an overdrawn budget is no longer."""
-        wait = max(self._paid[slot] for slot in account) - now - BUDGET_TIME
+        wait = self._latest(account) - now - BUDGET_TIME
         return min(max(ceil(wait), 1), MAX_RETRY)
+
+    def _latest(self, account: Account) -> float:
+        """Return when the last of an address's budgets is paid for."""
+        own, its, around, theirs, everywhere = account
+        paid = self._paid
+        return max(min(paid[own], paid[its]), min(paid[around], paid[theirs]), paid[everywhere])

@@ -817,7 +817,7 @@ ANSWER.cost = lambda line, reply: min(1, old_cost(line, reply))
 begin = connection().__init__
 def begun(self, *more):
     begin(self, *more)
-    self._account = tuple(random.randrange(9_999) for _ in range(3))
+    self._account = tuple(random.randrange(9_999) for _ in range(5))
 connection().__init__ = begun
 """, "budget"),
     Mutant("never-overdrawn", "B-2", """
@@ -846,7 +846,7 @@ STATE.State.__init__ = begun
     Mutant("each-address-anew", "B-5", """
 def account(self, address):
     octets, size = BUDGET.packed(address), BUDGET._SLOTS
-    return self._slot(octets), size + self._slot(octets[:2]), 2 * size
+    return *self._slots(octets, 0), *self._slots(octets[:2], 2), 4 * size
 BUDGET.Budget._account = account
 """, "budget"),
     Mutant("each-network-for-itself", "B-5", "BUDGET._WIDER = 10 ** 9", "budget"),
@@ -854,7 +854,8 @@ BUDGET.Budget._account = account
 def charge(self, account, entries, now, pace):
     given = old_charge(self, account, entries, now, pace)
     if not given:
-        self._paid[account[0]] += entries * pace
+        for place in account[:2]:
+            self._paid[place] += entries * pace
     return given
 BUDGET.Budget.charge = charge
 """, "budget"),

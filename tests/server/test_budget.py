@@ -168,6 +168,18 @@ def test_wider_networks(addresses: list[str], beside: str, apart: str, times: in
     assert budget.charge(budget.account(apart), 1, START, PACE)
 
 
+def test_networks_seldom_share_a_budget() -> None:
+    """One that has had enough takes nothing from a thousand others."""
+    for seed in range(20):
+        budget = Budget(bytes([seed]))
+        taken = budget.account("10.0.0.1")
+        while budget.charge(taken, 32, START, PACE):
+            pass
+        for each in range(1, 1_001):
+            account = budget.account(f"10.{each % 200 + 1}.{each // 200}.1")
+            assert budget.charge(account, 0, START, PACE)
+
+
 def test_memory_is_fixed() -> None:
     budget = Budget(KEY)
     before = len(budget._paid)

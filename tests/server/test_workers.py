@@ -347,17 +347,17 @@ def test_nobody_to_ask(lab: Path, place: Path) -> None:
     assert (code, told, wrong.count("\n")) == (3, "", 1)
 
 
-def test_control_socket_is_bounded(serve: Serve, lab: Path, place: Path) -> None:
+def test_control_socket_is_bounded(
+    serve: Serve, lab: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server = serve(lab, "--cache", str(place))
     file = control_file(lab, place)
     assert file.stat().st_mode & 0o777 == 0o600
-    path = str(file)
-    if len(path) > 107:
-        pytest.skip("the test's folder has too long a name")
+    monkeypatch.chdir(file.parent)  # the whole path may be too long for a socket's
     held = []
     for _ in range(MAX_ASKING):
         held.append(socket.socket(socket.AF_UNIX))
-        held[-1].connect(path)
+        held[-1].connect(file.name)
     with pytest.raises(ControlError):
         status(lab, place)
     held[0].sendall(b"x" * 100)  # too long a line

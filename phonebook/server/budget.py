@@ -50,16 +50,27 @@ class Budget:
 
     def charge(self, account: Account, entries: int, now: float, pace: float) -> bool:
         """Have entries paid for, each in `pace` seconds; or return that it is overdrawn (B-3)."""
-        if self._latest(account) > now + BUDGET_TIME:
-            return False
         own, its, around, theirs, everywhere = account
-        paid, time = self._paid, entries * pace
-        paid[own] = max(paid[own], now) + time
-        paid[its] = max(paid[its], now) + time
-        paid[around] = max(paid[around], now) + time / _WIDER
-        paid[theirs] = max(paid[theirs], now) + time / _WIDER
-        paid[everywhere] = max(paid[everywhere], now) + time / _ALL
+        paid, limit = self._paid, now + BUDGET_TIME
+        one, other, wide, wider, every = (
+            paid[own], paid[its], paid[around], paid[theirs], paid[everywhere]
+        )  # fmt: skip
+        if (one > limit < other) or (wide > limit < wider) or every > limit:
+            return False
+        if entries:  # comparisons, not `max`: it would take most of the time
+            time = entries * pace
+            paid[own] = (one if one > now else now) + time
+            paid[its] = (other if other > now else now) + time
+            time /= _WIDER
+            paid[around] = (wide if wide > now else now) + time
+            paid[theirs] = (wider if wider > now else now) + time
+            time *= _WIDER / _ALL
+            paid[everywhere] = (every if every > now else now) + time
         return True
+
+    def bears(self, account: Account, entries: int, now: float, pace: float) -> bool:
+        """Return whether replies with so many entries in all can be charged and none refused."""
+        return max(self._latest(account), now) + entries * pace <= now + BUDGET_TIME
 
     def wait(self, account: Account, now: float) -> int:
         """Return the whole seconds until an overdrawn budget is no longer."""

@@ -161,20 +161,17 @@ class Connection:
             self._snapshot = served.seen(self._address, certificate)
         lines, snapshot = self._lines, self._snapshot
         replies, size, closes = [], 0, False
-        pace, now, budget, account = served.pace, 0.0, self._state.over_tcp, self._account
-        if pace:
-            now = time.monotonic()
         answer_to = answer
         if self._state.log_requests:
             answer_to = timed(answer, "tls" if self._tls else "tcp")
         for line in lines[:MAX_PENDING_REQUESTS]:
             reply, closes = answer_to(line, snapshot)
-            if pace and not budget.charge(account, cost(line, reply), now, pace):
-                reply = self._refusal(line, now) or reply
             replies.append(reply)
             size += len(reply)
             if closes or size >= MAX_PENDING_OCTETS:
                 break
+        if served.pace:
+            self._charge(lines, replies, served.pace)
         del lines[: len(replies)]
         if self._reader.too_long and not lines and not closes:
             replies.append(render(Code.LINE_TOO_LONG))
@@ -187,11 +184,18 @@ class Connection:
             tally(self._counts, replies)
         return b"".join(replies)
 
-    def _refusal(self, line: bytes, now: float) -> bytes | None:
-        """Return what is said in place of an answer to a network that has had enough (B-3)."""
-        reply = enough(line, self._state.over_tcp.wait(self._account, now))
-        self._state.refused.over_tcp += reply is not None
-        return reply
+    def _charge(self, lines: list[bytes], replies: list[bytes], pace: float) -> None:
+        """Charge the network for its replies; put refusals in the place of those too many (B-3)."""
+        now, budget, account = time.monotonic(), self._state.over_tcp, self._account
+        costs = [*map(cost, lines, replies)]
+        if budget.bears(account, sum(costs), now, pace):  # all at once: one charge is quicker
+            costs = [sum(costs)]
+        for place, each in enumerate(costs):
+            if not budget.charge(account, each, now, pace):
+                refusal = enough(lines[place], budget.wait(account, now))
+                if refusal is not None:
+                    replies[place] = refusal
+                    self._state.refused.over_tcp += 1
 
     def _send(self, octets: bytes | memoryview) -> bool:
         """Send at once, which nearly always takes all; return whether it did."""

@@ -82,11 +82,11 @@ def answer_datagram(datagram: bytes, snapshot: Snapshot) -> bytes | None:
 def cost(line: bytes, reply: bytes) -> int:
     """Return how many entries a reply counts as that a request got, over TCP or UDP (B-1).
 
-    No line of an entry is empty, so that of two empty lines each stands between two entries.
+    No line of an entry is empty, so that an empty line stands between two entries.
     """
     code = reply[:3]
     if code == b"250" or code == b"251":
-        return reply.count(b"\r\n\r\n") + 1
+        return reply.count(b"\r\n\r\nid: ") + 1
     if code == b"320" or (line.startswith(b"ENTRY ") and not code.startswith(b"50")):
         return 1
     return 0

@@ -119,6 +119,8 @@ class Setting:
     """What the file might say, where there is no default."""
     lasting: bool = True
     """Whether a value holds until the server stops; else a changed file changes it."""
+    apart: bool = False
+    """Whether the file cannot say it: it gives a right, and who writes in the directory may not."""
 
     @property
     def flag(self) -> str:
@@ -153,11 +155,8 @@ SETTINGS: Mapping[str, Setting] = {
             lasting=False,
         ),
         Setting("workers", _whole(1, 64, 2), "1", "processes that answer"),
-        Setting("user", _NAME, "", "as root: bind, then go on as this user", "phonebook"),
-        Setting("metrics", _ADDRESS, "", "figures for Prometheus, over HTTP", "127.0.0.1:9767"),
         Setting("log-format", _FORMAT, "text", "of the log's lines"),
         Setting("log-requests", _SWITCH, "no", "a line for each reply, without the query"),
-        Setting("cache", _PLACE, "", "what it makes of a large DIR is kept here", "/var/cache/lab"),
         Setting(
             "idle-timeout", _SECONDS, f"{IDLE_TIME}", "an idle connection is closed", lasting=False
         ),
@@ -165,6 +164,26 @@ SETTINGS: Mapping[str, Setting] = {
         Setting(
             "session-timeout", _SECONDS, f"{CONNECTION_TIME}", "for a connection", lasting=False
         ),
+        Setting(
+            "user", _NAME, "", "as root: bind, then go on as this user", "phonebook", apart=True
+        ),
+        Setting(
+            "metrics",
+            _ADDRESS,
+            "",
+            "figures for Prometheus, over HTTP",
+            "127.0.0.1:9767",
+            apart=True,
+        ),
+        Setting(
+            "cache",
+            _PLACE,
+            "",
+            "what it makes of a large DIR is kept here",
+            "/var/cache/lab",
+            apart=True,
+        ),
+        Setting("links-out", _SWITCH, "no", "whether links in DIR may lead out", apart=True),
     )
 }
 
@@ -199,16 +218,11 @@ def choose(
     Paths in the file begin at its `folder`. A variable that is empty counts for none. Raises
     `SettingError` for one that cannot be read.
     """
+    given = {key: told(setting, flags, environment) for key, setting in SETTINGS.items()}
 
     def chosen(setting: Setting) -> Chosen:
-        if (flag := flags.get(setting.key)) is not None:
-            return Chosen(setting, flag, "flag")
-        if text := environment.get(setting.variable):
-            try:
-                return Chosen(setting, setting.type.read(text), "environment")
-            except ValueError:
-                advice = setting.type.advice
-                raise SettingError(f"{setting.variable} is {text!r}: {advice}") from None
+        if each := given[setting.key]:
+            return each
         if text := file.get(setting.key):
             value = setting.type.read(text)
             return Chosen(setting, folder / value if isinstance(value, Path) else value, "file")
@@ -216,6 +230,21 @@ def choose(
         return Chosen(setting, default, "default")
 
     return {key: chosen(setting) for key, setting in SETTINGS.items()}
+
+
+def told(
+    setting: Setting, flags: Mapping[str, Any], environment: Mapping[str, str]
+) -> Chosen | None:
+    """Return what the operator says of a setting outside the file. Raises `SettingError`."""
+    if (flag := flags.get(setting.key)) is not None:
+        return Chosen(setting, flag, "flag")
+    if text := environment.get(setting.variable):
+        try:
+            return Chosen(setting, setting.type.read(text), "environment")
+        except ValueError:
+            advice = setting.type.advice
+            raise SettingError(f"{setting.variable} is {text!r}: {advice}") from None
+    return None
 
 
 def not_in_force(

@@ -20,8 +20,8 @@ from zlib import crc32
 
 import phonebook
 from phonebook.beside import Begin, later
-from phonebook.directory.load import directory_files, load
-from phonebook.directory.problems import Problem
+from phonebook.directory.load import files_and_links, load
+from phonebook.directory.problems import Problem, cure
 from phonebook.service import image
 from phonebook.service.gather import gather
 from phonebook.service.snapshot import Compiled, compile_views
@@ -39,16 +39,21 @@ _YOUNG = 2_000_000_000  # nanoseconds: a file this young may change and keep its
 Fingerprint = tuple[tuple[str, int, int, int], ...]
 """Of each file: its path, size, time in nanoseconds, number."""
 
+_UNKNOWN = (-1, 0, 0)  # of a file that is not there, or is not looked at
 
-def fingerprint(path: Path) -> Fingerprint:
-    """Return what changes when a file of the directory does."""
+
+def fingerprint(path: Path, outside: bool = False) -> Fingerprint:
+    """Return what changes when a file of the directory does; links lead `outside` if allowed."""
+    files, refused = files_and_links(path, outside)
     found = []
-    for file in directory_files(path):
+    for file in files:
         try:
             status = os.stat(file)
-        except OSError:
+        except (OSError, ValueError):
+            found.append((file, *_UNKNOWN))
             continue
-        found.append((str(file), status.st_size, status.st_mtime_ns, status.st_ino))
+        found.append((file, status.st_size, status.st_mtime_ns, status.st_ino))
+    found += [(link, *_UNKNOWN) for link in refused]
     return tuple(found)
 
 
@@ -93,35 +98,38 @@ class Made:
     """Why it was not."""
 
 
-def make(path: Path, place: Path | None, begin: Begin = later) -> Made:
+def make(path: Path, place: Path | None, begin: Begin = later, *, outside: bool = False) -> Made:
     """Read and compile a directory, and write it into the cache if a place is given.
 
-    Of a large one, `begin` begins what can be done beside.
+    Of a large one, `begin` begins what can be done beside. Links lead `outside` if allowed.
     """
-    before = fingerprint(path)
+    before = fingerprint(path, outside)
     if is_small(before):
-        loaded = load(path, later)
+        loaded = load(path, later, outside=outside)
         problems = loaded.problems
         compiled = compile_views(loaded.directory) if loaded.directory else None
     else:
         with _Pieces(path, place) as kept:
-            compiled, problems = gather(path, kept, begin)
+            compiled, problems = gather(path, kept, begin, outside)
     if compiled is None or place is None:
         return Made(compiled, problems)
     file = cache_file(path, place)
     try:
         note = {"version": phonebook.__version__, "made": time.time_ns(), "files": before}
         note["contents"] = [_digest(name) for name, _, _, _ in before]
-        if fingerprint(path) != before:
+        if fingerprint(path, outside) != before:
             raise OSError("the directory changed meanwhile")
         _write(file, path, image.dump(compiled, note))
         _sweep(file.parent)
     except OSError as error:
-        return Made(compiled, problems, None, str(error))
+        why = f"{error.strerror}: {cure(error)}, or choose a folder with --cache"
+        return Made(compiled, problems, None, why if error.strerror else str(error))
     return Made(compiled, problems, file)
 
 
-def cached(path: Path, place: Path, verify: bool = False) -> Mapping[str, Compiled] | None:
+def cached(
+    path: Path, place: Path, verify: bool = False, *, outside: bool = False
+) -> Mapping[str, Compiled] | None:
     """Return a directory's compiled snapshots, mapped, by view, if the cache has true ones.
 
     Files are compared by size, time and number, and by content where one was young when it was
@@ -131,7 +139,7 @@ def cached(path: Path, place: Path, verify: bool = False) -> Mapping[str, Compil
         with cache_file(path, place).open("rb") as file:
             octets = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         compiled, note = image.load(octets, whole=verify)
-        return compiled if _is_true(note, fingerprint(path), verify) else None
+        return compiled if _is_true(note, fingerprint(path, outside), verify) else None
     except (OSError, ValueError, KeyError, TypeError, image.ImageError):
         return None
 

@@ -8,6 +8,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from phonebook.cli.flags import add_links_out, links_out
+from phonebook.settings import SettingError
+
 _PATIENCE = 0.5  # seconds without a sign that it is at work
 _SHOWN = 0.1  # seconds that a sign stands
 
@@ -22,17 +25,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("dir", metavar="DIR", type=Path, help="a YAML file, or a tree of them")
     parser.add_argument("--format", choices=("text", "json", "github"), default="text")
+    add_links_out(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print every problem; 0 where none is an error, 1 else, 4 where there is nothing to read."""
+    """Print every problem: 0 where none is an error, 1 else, 4 where there is nothing to read."""
     from phonebook.beside import beside
     from phonebook.directory.load import load
     from phonebook.directory.problems import Problem, printable
 
+    try:
+        outside = links_out(arguments)
+    except SettingError as error:
+        print(f"phonebook: {error}", file=sys.stderr)
+        return 2
     gc.disable()  # all that is read lives to the end
     tell = _progress() if sys.stderr.isatty() else None
-    loaded = load(arguments.dir, beside, tell)
+    loaded = load(arguments.dir, beside, tell, outside)
     if tell:
         sys.stderr.write("\r\x1b[K")
 
@@ -74,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
             warnings = _counted(len(loaded.problems), "warning", "warnings")
             print(f"{entries}, {warnings}", file=sys.stderr)
         return 0
-    gone = all(each.code in ("missing", "unreadable") for each in loaded.problems)
+    gone = all(each.code in ("missing", "not-a-file", "unreadable") for each in loaded.problems)
     return 4 if gone else 1
 
 

@@ -5,7 +5,7 @@ import gc
 import sys
 from pathlib import Path
 
-from phonebook.cli.flags import in_force
+from phonebook.cli.flags import add_links_out, in_force
 from phonebook.settings import SettingError
 
 _EPILOG = """\
@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--verify", action="store_true", help="compare what is there with the files' contents"
     )
+    add_links_out(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -31,14 +32,15 @@ def run(arguments: argparse.Namespace) -> int:
     from phonebook.directory.problems import printable
 
     try:
-        place = store.cache_place(in_force(arguments, arguments.dir)[0]["cache"].value)
+        chosen, _ = in_force(arguments, arguments.dir)
     except SettingError as error:
         print(f"phonebook: {error}", file=sys.stderr)
         return 2
+    place, outside = store.cache_place(chosen["cache"].value), chosen["links-out"].value
     file = store.cache_file(arguments.dir, place)
-    if store.cached(arguments.dir, place, arguments.verify) is None:
+    if store.cached(arguments.dir, place, arguments.verify, outside=outside) is None:
         gc.disable()  # all that is made lives to the end
-        made = store.make(arguments.dir, place, beside)
+        made = store.make(arguments.dir, place, beside, outside=outside)
         for problem in made.problems:
             print(problem, file=sys.stderr)
         if made.compiled is None:

@@ -6,7 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from phonebook.cli.flags import add_flags, in_force
+from phonebook.cli.flags import add_flags, in_force, links_out
 from phonebook.settings import Chosen, SettingError
 
 _EPILOG = """\
@@ -33,12 +33,12 @@ def run(arguments: argparse.Namespace) -> int:
     from phonebook.store import cache_place
 
     problems = Problems(str(settings_file(arguments.dir)))
-    load_settings(arguments.dir, problems)
-    for problem in problems:
-        print(problem, file=sys.stderr)
-    if problems.fatal:
-        return 4
     try:
+        load_settings(arguments.dir, problems, links_out(arguments))
+        for problem in problems:
+            print(problem, file=sys.stderr)
+        if problems.fatal:
+            return 4
         chosen, _ = in_force(arguments, arguments.dir)
     except SettingError as error:
         print(f"phonebook: {error}", file=sys.stderr)

@@ -6,21 +6,38 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from phonebook.settings import SETTINGS, Chosen, SettingError, Type, choose
+from phonebook.settings import SETTINGS, Chosen, Setting, SettingError, Type, choose, told
+
+_OUTSIDE = SETTINGS["links-out"]
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Declare a flag for every setting."""
     group = parser.add_argument_group("settings")
-    for key, setting in SETTINGS.items():
-        more: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
-        if setting.type.metavar:
-            more = {"type": _reads(setting.type), "metavar": setting.type.metavar}
-        if setting.type.many:
-            more["action"] = "extend"
-        given = " ".join(filter(None, (setting.default, setting.type.unit)))
-        sentence = f"{setting.sentence} ({given})" if given else setting.sentence
-        group.add_argument(setting.flag, dest=key, default=None, help=sentence, **more)
+    for setting in SETTINGS.values():
+        _add(group, setting)
+
+
+def add_links_out(parser: argparse.ArgumentParser) -> None:
+    """Declare the flag of the one setting that all who read a directory heed."""
+    _add(parser, _OUTSIDE)
+
+
+def links_out(arguments: argparse.Namespace) -> bool:
+    """Return whether links may lead out of a directory. Raises `SettingError`."""
+    chosen = told(_OUTSIDE, vars(arguments), os.environ)
+    return chosen is not None and bool(chosen.value)
+
+
+def _add(parser: argparse._ActionsContainer, setting: Setting) -> None:
+    more: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
+    if setting.type.metavar:
+        more = {"type": _reads(setting.type), "metavar": setting.type.metavar}
+    if setting.type.many:
+        more["action"] = "extend"
+    given = " ".join(filter(None, (setting.default, setting.type.unit)))
+    sentence = f"{setting.sentence} ({given})" if given else setting.sentence
+    parser.add_argument(setting.flag, dest=setting.key, default=None, help=sentence, **more)
 
 
 def _reads(type: Type) -> Callable[[str], Any]:
@@ -38,13 +55,22 @@ def in_force(arguments: argparse.Namespace, path: Path) -> tuple[dict[str, Chose
 
     What is wrong with the file is for others to tell. Raises `SettingError`.
     """
-    from phonebook.directory.load import load_settings, settings_file
+    from phonebook.directory.load import leads_out, load_settings, settings_file
     from phonebook.directory.problems import Problems
 
-    file = load_settings(path, Problems(str(path)))
+    outside = links_out(arguments)
+    file = load_settings(path, Problems(str(path)), outside)
     given = {key: getattr(arguments, key, None) for key in SETTINGS}
     flags = {key: tuple(each) if isinstance(each, list) else each for key, each in given.items()}
-    chosen = choose(flags, os.environ, file, settings_file(path).parent)
+    folder = settings_file(path).parent
+    chosen = choose(flags, os.environ, file, folder)
+    for key, each in chosen.items():
+        leads = each.source == "file" and isinstance(each.value, Path)
+        if leads and not outside and leads_out(each.value, folder):
+            raise SettingError(
+                f"{key} of `server:` leads out of the directory, as those who write there may not: "
+                f"give it as {each.setting.flag}, or allow it with --links-out"
+            )
     if not chosen["udp"].value and not chosen["tcp"].value:
         raise SettingError("udp and tcp are both off, which leaves nothing: leave one on")
     if chosen["tls-key"].value and not chosen["tls-cert"].value:

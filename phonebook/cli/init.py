@@ -139,6 +139,8 @@ def header(tls: bool) -> str:
     """Return phonebook.yaml: every setting is a comment, but where certificates were made."""
     lines = ["server:" if tls else "# server:"]
     for setting in SETTINGS.values():
+        if setting.apart:
+            continue
         names = f"{setting.flag}, {setting.variable}"
         unit = f", in {setting.type.unit}" if setting.type.unit else ""
         lines.append(f"#   # {setting.sentence}{unit} ({names})")

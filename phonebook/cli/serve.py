@@ -15,7 +15,7 @@ _WIDEST_FLAG = 31  # characters: a line for each setting
 
 _EPILOG = """\
 A setting comes from its flag, else from the environment (PHONEBOOK_IDLE_TIMEOUT), else
-from `server:` in DIR/phonebook.yaml (idle-timeout: 60): `phonebook config DIR` shows it.
+(but the last four) from `server:` in DIR/phonebook.yaml: `phonebook config DIR` shows it.
 
 example:
   phonebook serve --host 127.0.0.1 --port 7767 examples/lab
@@ -85,6 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
         connection_time=fixed("session-timeout"),
         not_in_force=lambda now: not_in_force(chosen, file, now),
         cache=cache_place(chosen["cache"].value),
+        links_out=chosen["links-out"].value,
         workers=chosen["workers"].value,
         user=user,
         takeover=arguments.takeover,

@@ -19,6 +19,7 @@ MAX_REFERRALS = 8
 _DIGITS = ("country", "area", "trunk", "international", "outside")
 _KEYS = ("name", "contact", *_DIGITS, "main", "extensions", "referrals")
 _REFERRAL_KEYS = ("id", "name", "server", "tls")
+_SETTINGS = [key for key, setting in SETTINGS.items() if not setting.apart]
 
 _NUMBER = re.compile(r"[0-9]{1,15}")
 _MAIN = re.compile(r"\+[0-9][0-9 ()./-]*")
@@ -68,10 +69,14 @@ def read_settings(node: Node, problems: Problems) -> dict[str, str]:
     settings = {}
     for key, value in pairs(node, "`server`", problems):
         what = quoted(key.value)
-        if key.value not in SETTINGS:
-            problems.error(
-                "unknown-key", key, f"`server` has no key {what}: {meant(key.value, SETTINGS)}"
+        if key.value not in _SETTINGS:
+            apart = SETTINGS.get(key.value)
+            cure = (
+                f"it is set by {apart.flag} or {apart.variable}, not by who writes here."
+                if apart
+                else meant(key.value, _SETTINGS)
             )
+            problems.error("unknown-key", key, f"`server` has no key {what}: {cure}")
             continue
         kind = SETTINGS[key.value].type
         found: Sequence[tuple[str, Node]]

@@ -5,7 +5,9 @@ all of them in one run, and no directory.
 """
 
 import os
+import stat
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +23,19 @@ from phonebook.directory.check import (
     read_settings_early,
 )
 from phonebook.directory.entry import Directory
-from phonebook.directory.problems import DirectoryError, Position, Problem, Problems, quoted
+from phonebook.directory.problems import DirectoryError, Position, Problem, Problems, cure, quoted
 
 SUFFIXES = (".yaml", ".yml")
 
+MAX_NAMES = 100_000
+"""Files and folders of a tree, whatever they are: where there are more, nothing is read."""
+
+MAX_OCTETS = 1 << 30
+"""Octets of all files that are read: where there are more, nothing is."""
+
 _LARGE = 1 << 20  # octets for whose reading a second process pays
+
+_NO_WAITING = getattr(os, "O_NONBLOCK", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +53,19 @@ class Loaded:
         return self.directory
 
 
-def load(path: str | os.PathLike[str], begin: Begin = later, tell: Tell | None = None) -> Loaded:
+def load(
+    path: str | os.PathLike[str],
+    begin: Begin = later,
+    tell: Tell | None = None,
+    outside: bool = False,
+) -> Loaded:
     """Read a directory: one file, or every YAML file of a tree.
 
     Of a large tree, `begin` begins the reading of every second file. `tell` hears again and again
-    which share is read.
+    which share is read. Links lead `outside` of the tree only where that is allowed.
     """
     problems = Problems(str(path))
-    files, header = found(path, problems)
+    files, header = found(path, problems, outside)
     theirs = {file: None for file in files[1::2] if file != header}
     if not pays(sum(map(size_of, theirs))):
         theirs = {}
@@ -74,16 +89,24 @@ def load(path: str | os.PathLike[str], begin: Begin = later, tell: Tell | None =
     return _loaded([parts[file] for file in files], problems, files)
 
 
-def found(path: str | os.PathLike[str], problems: Problems) -> tuple[list[Path], Path]:
+def found(
+    path: str | os.PathLike[str], problems: Problems, outside: bool = False
+) -> tuple[list[Path], Path]:
     """Return the files that a directory is made of, in their order, and which may have a header."""
     top = Path(path)
-    if not os.path.isdir(top):  # which does not raise, as Path's may
-        return [top], top
-    files = [Path(each) for each in _files(top, problems)]
-    if not files and not problems:
-        where = Position(str(top), 1, 1)
-        problems.error("missing", where, "No file here ends in .yaml or .yml: write one.")
-    return files, top / HEADER_FILE
+    files, header = [top], top
+    if os.path.isdir(top):  # which does not raise, as Path's may
+        names, refused = _tree(top, problems, outside)
+        files, header = [Path(each) for each in names], top / HEADER_FILE
+        for link in refused:
+            _led_out(link, problems)
+        if not files and not problems:
+            where = Position(str(top), 1, 1)
+            problems.error("missing", where, "No file here ends in .yaml or .yml: write one.")
+    if sum(map(size_of, files)) > MAX_OCTETS:
+        _too_large(top, problems)
+        files = []
+    return files, header
 
 
 def pays(octets: int) -> bool:
@@ -113,10 +136,16 @@ def load_text(data: bytes, name: str) -> Loaded:
     return _loaded([read_part(data, name, may_head=True)], Problems(name), [Path(name)])
 
 
-def load_settings(path: Path, problems: Problems) -> dict[str, str]:
+def load_settings(path: Path, problems: Problems, outside: bool = False) -> dict[str, str]:
     """Return the settings of a directory, before and without its entries; none where none stand."""
     file = settings_file(path)
-    data = octets(file, problems) if file == path or os.path.lexists(file) else None
+    if file != path:
+        if not os.path.lexists(file):
+            return {}
+        if not outside and leads_out(file, path):
+            _led_out(str(file), problems)
+            return {}
+    data = octets(file, problems)
     return {} if data is None else read_settings_early(data, problems)
 
 
@@ -139,62 +168,133 @@ def ordered(problems: Problems, files: list[Path]) -> list[Problem]:
     )
 
 
-def _files(top: Path, problems: Problems) -> list[str]:
-    """Return the files of a tree in the octet order of their paths, without dot-files."""
+def _tree(top: Path, problems: Problems, outside: bool) -> tuple[list[str], list[str]]:
+    """Return the files of a tree, and the links that lead out of it unless that is allowed.
 
-    def unreadable(error: OSError) -> None:
-        _unreadable(Path(error.filename), error, problems)
-
-    found = []
+    Both are in the octet order of their paths, without dot-files.
+    """
+    files: list[str] = []
+    refused: list[str] = []
+    folders = [str(top)]
     seen = set()
-    for folder, folders, names in os.walk(top, onerror=unreadable, followlinks=True):
+    count = 0
+    while folders:
+        folder = folders.pop()
         try:
             status = os.stat(folder)
-        except OSError as error:  # it was removed meanwhile
-            unreadable(error)
+            with os.scandir(folder) as listed:
+                entries = list(islice(listed, MAX_NAMES - count + 1))
+        except OSError as error:  # one that was removed meanwhile, too
+            _unreadable(Path(folder), error, problems)
             continue
         if (status.st_dev, status.st_ino) in seen:  # a symlink that leads back
-            folders.clear()
             continue
         seen.add((status.st_dev, status.st_ino))
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            os.path.join(folder, name)
-            for name in names
-            if name.endswith(SUFFIXES) and not name.startswith(".")
-        ]
-    return sorted(found, key=lambda path: os.fsencode(path.replace(os.sep, "/")))
+        count += len(entries)
+        if count > MAX_NAMES:
+            problems.error(
+                "too-many",
+                Position(str(top), 1, 1),
+                f"More than {MAX_NAMES:,} files and folders are here: take away what is not of "
+                "the directory.",
+            )
+            return [], []
+        for each in reversed(entries):
+            is_folder = _is_folder(each)
+            if each.name.startswith(".") or not (is_folder or each.name.endswith(SUFFIXES)):
+                continue
+            if not outside and each.is_symlink() and leads_out(Path(each.path), top):
+                refused.append(each.path)
+            else:
+                (folders if is_folder else files).append(each.path)
+    return sorted(files, key=_octet_order), sorted(refused, key=_octet_order)
+
+
+def _octet_order(path: str) -> bytes:
+    return os.fsencode(path.replace(os.sep, "/"))
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a symlink to itself
+        return False
+
+
+def leads_out(file: Path, top: Path) -> bool:
+    """Return whether a file below a folder is not within it once all links are followed."""
+    return not Path(os.path.realpath(file)).is_relative_to(os.path.realpath(top))
+
+
+def _led_out(link: str, problems: Problems) -> None:
+    problems.error(
+        "outside",
+        Position(link, 1, 1),
+        "This link leads out of the directory: put the file itself here, or allow such links with "
+        "--links-out.",
+    )
 
 
 def octets(file: Path, problems: Problems) -> bytes | None:
     """Return what a file holds; None, once reported, where it cannot be read."""
-    if os.path.exists(file) and not os.path.isfile(file):  # a pipe would keep us waiting
-        problems.error(
-            "unreadable", Position(str(file), 1, 1), "This is not a file: name a file or a folder."
-        )
-        return None
+    where = Position(str(file), 1, 1)
     try:
-        return file.read_bytes()
+        if os.path.exists(file):  # nothing but a file is even opened: a device might act on it
+            _see_file(os.stat(file))
+        with open(file, "rb", opener=_open) as opened:
+            status = os.fstat(opened.fileno())
+            _see_file(status)
+            if status.st_size <= MAX_OCTETS:
+                return opened.read()
+            _too_large(file, problems)
     except (FileNotFoundError, ValueError):  # a path with a NUL in it leads nowhere
         problems.error(
             "missing",
-            Position(str(file), 1, 1),
+            where,
             f"There is no {quoted(str(file))}: name a file or a folder that exists.",
         )
+    except _NoFile as error:
+        problems.error("not-a-file", where, str(error))
     except OSError as error:
         _unreadable(file, error, problems)
     return None
 
 
-def _unreadable(file: Path, error: OSError, problems: Problems) -> None:
+def _too_large(path: Path, problems: Problems) -> None:
     problems.error(
-        "unreadable",
-        Position(str(file), 1, 1),
-        f"This cannot be read ({error.strerror}): check its permissions.",
+        "too-large",
+        Position(str(path), 1, 1),
+        f"This has more than {MAX_OCTETS:,} octets to read: take away what is not of the "
+        "directory.",
     )
+
+
+class _NoFile(OSError):
+    """This is not a file: name a file or a folder."""
+
+
+def _see_file(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise _NoFile(_NoFile.__doc__)
+
+
+def _open(name: str, flags: int) -> int:
+    """Open without waiting for whoever writes into a pipe that took the file's place."""
+    return os.open(name, flags | _NO_WAITING)
+
+
+def _unreadable(file: Path, error: OSError, problems: Problems) -> None:
+    where = Position(str(file), 1, 1)
+    problems.error("unreadable", where, f"This cannot be read ({error.strerror}): {cure(error)}.")
 
 
 def directory_files(path: str | os.PathLike[str]) -> list[Path]:
     """Return the files that `load` would read, in its order; unreadable folders count for none."""
-    top = Path(path)
-    return found(top, Problems(str(top)))[0]
+    return [Path(each) for each in files_and_links(Path(path))[0]]
+
+
+def files_and_links(top: Path, outside: bool = False) -> tuple[list[str], list[str]]:
+    """Return the files that `load` would read, and the links that it would refuse."""
+    if not os.path.isdir(top):
+        return [str(top)], []
+    return _tree(top, Problems(str(top)), outside)

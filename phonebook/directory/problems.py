@@ -3,6 +3,7 @@
 Implements the section "Problems" of spec/directory.md.
 """
 
+import errno
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -102,3 +103,20 @@ def quoted(text: str) -> str:
 def _escape(match: re.Match[str]) -> str:
     code = ord(match[0])
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+_CURES = {
+    errno.EMFILE: "raise the limit on open files (ulimit -n, LimitNOFILE= of a unit)",
+    errno.ENFILE: "raise the system's limit on open files (fs.file-max)",
+    errno.ENOMEM: "it needs more memory",
+    errno.EAGAIN: "it needs more processes or memory",
+    errno.ENOSPC: "free some room on the disk",
+    errno.EDQUOT: "free some room on the disk",
+    errno.ELOOP: "remove the link that leads to itself",
+    errno.EIO: "look at the disk",
+}
+
+
+def cure(error: OSError) -> str:
+    """Return what to do about what the system refuses, as the end of a sentence."""
+    return _CURES.get(error.errno or 0, "check its permissions")

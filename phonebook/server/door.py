@@ -10,6 +10,7 @@ import time
 from twisted.internet.interfaces import IReactorTime, IReadDescriptor
 from zope.interface import implementer
 
+from phonebook.directory.problems import cure
 from phonebook.server.networks import network
 from phonebook.server.poller import Waiting
 from phonebook.server.state import State
@@ -38,6 +39,7 @@ class Door:
         """Take over a listening, non-blocking socket."""
         self._socket, self._state, self._waiting = listening, state, waiting
         self._clock, self._at_once = clock, at_once
+        self._short = False  # of files or memory, which has been told
         waiting.addReader(self)
 
     def fileno(self) -> int:
@@ -58,10 +60,18 @@ class Door:
                     continue
                 accepted.setblocking(False)
                 Connection(accepted, peer[0], self._state, self._waiting)
-            except (BlockingIOError, ConnectionAbortedError):
+            except BlockingIOError:  # all who waited are in
+                self._short = False
+                return
+            except ConnectionAbortedError:
                 return
             except OSError as error:  # files or memory are used up: wait for one to be closed
-                log.warning("no connection can be accepted: %s", error.strerror)
+                if not self._short:
+                    log.warning(
+                        "no connection can be accepted (%s): %s, or lower --connections",
+                        *(error.strerror, cure(error)),
+                    )
+                self._short = True
                 self._waiting.removeReader(self)
                 self._clock.callLater(_PAUSE, self._accept_again)
                 return

@@ -3,12 +3,42 @@
 Implements "connections at a time" and "handshakes at a time" of spec/phonebook.md, section 12.
 """
 
+import logging
 from collections import Counter
 from dataclasses import dataclass
+
+log = logging.getLogger("phonebook.server")
 
 MAX_CONNECTIONS = 1_000
 MAX_HANDSHAKES = 100
 """Of TLS, under way at a time."""
+
+_OTHER_FILES = 48  # beside connections: sockets, metrics, status, what a reload needs
+
+
+def room_for(connections: int, workers: int = 1) -> int:
+    """Return how many connections the limit on open files leaves room for, at most those wanted.
+
+    The limit is raised as far as it may be and as they need; what is still missing is logged.
+    """
+    try:
+        import resource
+    except ImportError:  # there is no such limit here
+        return connections
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = -(-connections // workers) + _OTHER_FILES
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return connections
+    soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    room = max(1, soft - _OTHER_FILES) * workers
+    if room < connections:
+        log.warning(
+            "%d open files are allowed, which is room for %d of %d --connections: raise that limit "
+            "(ulimit -Hn, LimitNOFILE= of a unit)",
+            *(soft, room, connections),
+        )
+    return min(room, connections)
 
 
 class Seats:

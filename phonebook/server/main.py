@@ -19,7 +19,7 @@ import phonebook
 from phonebook.server import account, channel, reload
 from phonebook.server.answering import Answering
 from phonebook.server.control import Control, ControlError, Heir, control_file
-from phonebook.server.limits import MAX_CONNECTIONS
+from phonebook.server.limits import MAX_CONNECTIONS, room_for
 from phonebook.server.metrics import Metrics
 from phonebook.server.notify import Manager
 from phonebook.server.reload import Reloader, read_served, tell_views
@@ -27,6 +27,7 @@ from phonebook.server.report import Figures
 from phonebook.server.sharing import shared
 from phonebook.server.sockets import BindError, bind, given
 from phonebook.server.state import Served, State, Tls
+from phonebook.server.steady import steady_reactor
 from phonebook.server.workers import Workers
 from phonebook.service.snapshot import Terms
 from phonebook.store import Fingerprint, fingerprint
@@ -72,6 +73,8 @@ class Options:
     """Of the budgets that workers share."""
     cache: Path | None = None
     """Where compiled snapshots of large directories are kept."""
+    links_out: bool = False
+    """Whether links in the directory may lead out of it."""
     workers: int = 1
     """Processes that answer."""
     user: str = ""
@@ -103,14 +106,17 @@ def serve(options: Options, ready: Callable[[str], None]) -> int:
         metrics = bind([options.metrics[0]], options.metrics[1], tcp=True, udp=False)
     account.become(options.user)
     tls = tls_of(options)
-    before = fingerprint(options.path)
-    served = read_served(options.path, lambda each: terms_of(each, options), options.cache)
-
-    from twisted.internet import reactor
-
+    before = fingerprint(options.path, options.links_out)
+    served = read_served(
+        options.path,
+        lambda each: terms_of(each, options),
+        options.cache,
+        outside=options.links_out,
+    )
+    options = replace(options, connections=room_for(options.connections, options.workers))
     state = state_of(options, served, tls)
     running = _Running(
-        cast(Reactor, reactor),
+        cast(Reactor, steady_reactor()),
         options,
         state,
         before,
@@ -178,6 +184,7 @@ class _Running:
             options.cache,
             self.manager.reloading,
             self._reloaded,
+            options.links_out,
         )
 
     def run(self) -> int:
@@ -187,7 +194,8 @@ class _Running:
         return self.ended_by
 
     def _share(self) -> int:
-        return shared(self.options.path, self.options.cache, self.state.served)
+        options = self.options
+        return shared(options.path, options.cache, self.state.served, options.links_out)
 
     def _begin(self) -> None:
         for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):

@@ -13,12 +13,12 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from twisted.internet.interfaces import IReactorThreads, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorThreads, IReactorTime
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
 from phonebook import store
-from phonebook.directory.problems import DirectoryError
+from phonebook.directory.problems import DirectoryError, cure
 from phonebook.server.state import Served, State
 from phonebook.server.viewers import PUBLIC, Viewers
 from phonebook.service.snapshot import Compiled, Snapshot, Terms
@@ -27,6 +27,8 @@ from phonebook.store import Fingerprint, fingerprint
 log = logging.getLogger("phonebook.server")
 
 POLL_INTERVAL = 0.5  # seconds; a change counts once it has stood still for one of them
+RETRY_INTERVAL, _LONGEST_RETRY = 5.0, 60.0
+"""Seconds before what could not be read is tried again, unchanged: twice as many each time."""
 
 _NICE = 10  # how far a compiling process gives way
 _PATIENCE = 60.0  # seconds for which it gives way altogether, where answers are given meanwhile
@@ -39,18 +41,23 @@ TermsOf = Callable[[Mapping[str, str]], Terms]
 
 
 def read_served(
-    path: Path, terms: TermsOf, place: Path | None = None, aside: bool = False
+    path: Path,
+    terms: TermsOf,
+    place: Path | None = None,
+    aside: bool = False,
+    outside: bool = False,
 ) -> Served:
     """Load a directory, by way of the cache at `place`, and return what is served of it.
 
     Its warnings go to the log. Where answers are given meanwhile, they go first, and this is done
-    `aside`. Raises `DirectoryError` with all its problems.
+    `aside`. Links lead `outside` if allowed. Raises `DirectoryError` with all its problems.
     """
     compiled = None
-    if place is not None and not store.is_small(fingerprint(path)):
-        compiled = store.cached(path, place) or _compiled_apart(path, place, aside)
+    if place is not None and not store.is_small(fingerprint(path, outside)):
+        compiled = store.cached(path, place, outside=outside)
+        compiled = compiled or _compiled_apart(path, place, aside, outside)
     if compiled is None:
-        compiled = _compiled_here(path)
+        compiled = _compiled_here(path, outside)
     return serving(compiled, terms)
 
 
@@ -62,8 +69,8 @@ def serving(compiled: Mapping[str, Compiled], terms: TermsOf) -> Served:
     return Served(snapshots, Viewers(public.views), offered)
 
 
-def _compiled_here(path: Path) -> Mapping[str, Compiled]:
-    made = store.make(path, None)
+def _compiled_here(path: Path, outside: bool) -> Mapping[str, Compiled]:
+    made = store.make(path, None, outside=outside)
     if made.compiled is None:
         raise DirectoryError(made.problems)
     for problem in made.problems:
@@ -71,23 +78,27 @@ def _compiled_here(path: Path) -> Mapping[str, Compiled]:
     return made.compiled
 
 
-def _compiled_apart(path: Path, place: Path, aside: bool) -> Mapping[str, Compiled] | None:
+def _compiled_apart(
+    path: Path, place: Path, aside: bool, outside: bool
+) -> Mapping[str, Compiled] | None:
     """Compile a directory in a process of its own, which neither delays nor fills this one.
 
     None where it could not write into the cache: that costs the cache, not the service. Raises
-    `DirectoryError` where the directory is refused; what is wrong with it has been logged.
+    `DirectoryError` where the directory is refused; at a start, what is wrong with it is logged.
     """
     command = [sys.executable, "-P", "-m", "phonebook", "compile", "--cache", str(place)]
-    command += ["--", str(path)]
+    command += ["--links-out" if outside else "--no-links-out", "--", str(path)]
     code, said = _run(command, _idle, _PATIENCE) if aside else _run(command)
     if code is None:
         code, said = _run(command, _nice)
-    refused = code == _REFUSED
-    for line in said.decode("utf-8", "backslashreplace").splitlines():
-        log.log(logging.ERROR if refused else logging.WARNING, "%s", line)
+    refused, lines = code == _REFUSED, said.decode("utf-8", "backslashreplace").splitlines()
+    if not (refused and aside):
+        for line in lines:
+            text = line.removeprefix("phonebook: ")
+            log.log(logging.ERROR if refused else logging.WARNING, "%s", text)
     if refused:
-        raise _Refused(said.decode("utf-8", "backslashreplace").splitlines())
-    return store.cached(path, place)
+        raise _Refused(lines)
+    return store.cached(path, place, outside=outside)
 
 
 def _run(
@@ -132,7 +143,7 @@ def tell_views(viewers: Viewers) -> None:
 
 
 class _Refused(DirectoryError):
-    """A process of its own refused the directory; what it said has been logged."""
+    """A process of its own refused the directory, and said why."""
 
     def __init__(self, said: list[str]) -> None:
         super().__init__([])
@@ -155,15 +166,19 @@ class Reloader:
         place: Path | None = None,
         began: Callable[[], None] = lambda: None,
         ended: Callable[[bool], None] = lambda _: None,
+        outside: bool = False,
     ) -> None:
         """Watch `path`, as it was before what the state serves was read; `begin` starts it.
 
         `began` is called as a reload begins, `ended` after it, with whether what is served changed.
         """
         self._path, self._state, self._terms, self._place = path, state, terms, place
-        self._began, self._ended = began, ended
-        self._served = self._seen = served
+        self._began, self._ended, self._outside = began, ended, outside
+        self._served: Fingerprint | None = served
+        self._seen = served
         self._busy = self._again = False
+        self._retry: IDelayedCall | None = None
+        self._retries = 0
         self.loaded = time.time()
         """When what is in force was loaded."""
         self.errors: list[str] = []
@@ -175,7 +190,7 @@ class Reloader:
         reactor.callLater(POLL_INTERVAL, self._poll)
 
     def _poll(self) -> None:
-        now = fingerprint(self._path)
+        now = fingerprint(self._path, self._outside)
         if now != self._served and now == self._seen:
             self.reload()
         self._seen = now
@@ -186,9 +201,20 @@ class Reloader:
         if self._busy:
             self._again = True
             return
+        if self._retry and self._retry.active():
+            self._retry.cancel()
+        self._retries = 0
+        self._load()
+
+    def _try_again(self) -> None:
+        """Load what could not be read; that it still cannot be is no news."""
+        if not self._busy:
+            self._retries += 1
+            self._load()
+
+    def _load(self) -> None:
         self._busy = True
-        before = fingerprint(self._path)
-        self._served = before
+        self._served = fingerprint(self._path, self._outside)
         self._began()
         done = deferToThreadPool(
             self._reactor,
@@ -198,10 +224,15 @@ class Reloader:
             self._terms,
             self._place,
             True,
+            self._outside,
         )
         done.addCallbacks(self._loaded, self._refused)
 
     def _loaded(self, served: Served) -> None:
+        if fingerprint(self._path, self._outside) != self._served:
+            log.info("the directory changed while it was read: it is read again")
+            self._served = None  # some of it may have been read before the change, some after
+            return self._end(False)
         before = self._state.served.viewers.views
         began = time.perf_counter()
         self._state.served = served
@@ -213,15 +244,24 @@ class Reloader:
         self._end(True)
 
     def _refused(self, failure: Failure) -> None:
-        if isinstance(failure.value, DirectoryError):
-            for problem in failure.value.problems:
-                log.error("%s", problem)
-            told = failure.value.said if isinstance(failure.value, _Refused) else []
-            self.errors = [*told, *map(str, failure.value.problems)][:_ERRORS]
-            log.error("the changed directory is refused; the old one goes on answering")
+        """Keep the old directory, and say why; try again where no change may be needed."""
+        error = failure.value
+        if isinstance(error, DirectoryError):
+            said = error.said if isinstance(error, _Refused) else map(str, error.problems)
+            errors = [*said]
+            passes = any(line.endswith("[unreadable]") for line in errors)
         else:
-            log.error("the directory cannot be loaded, the old one goes on: %r", failure.value)
-            self.errors = [repr(failure.value)]
+            passes = isinstance(error, OSError)
+            why = f"{error.strerror}: {cure(error)}" if isinstance(error, OSError) else repr(error)
+            errors = [f"the directory cannot be loaded: {why}"]
+        if not self._retries or errors[:_ERRORS] != self.errors:
+            for line in errors:
+                log.error("%s", line)
+            log.error("the changed directory is refused; the old one goes on answering")
+        self.errors = errors[:_ERRORS]
+        if passes:
+            pause = min(RETRY_INTERVAL * 2 ** min(self._retries, 10), _LONGEST_RETRY)
+            self._retry = self._reactor.callLater(pause, self._try_again)
         self._end(False)
 
     def _end(self, switched: bool) -> None:

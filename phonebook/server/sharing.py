@@ -17,12 +17,12 @@ from phonebook.server.state import Served
 from phonebook.service import image
 
 
-def shared(path: Path, place: Path | None, served: Served) -> int:
+def shared(path: Path, place: Path | None, served: Served, outside: bool = False) -> int:
     """Return a file that holds what is served: the cache's, or else one without a name, in memory.
 
     Where the cache's is newer already, so is the directory, and the next look at it tells.
     """
-    if place is not None and store.cached(path, place) is not None:
+    if place is not None and store.cached(path, place, outside=outside) is not None:
         with suppress(OSError):
             return os.open(store.cache_file(path, place), os.O_RDONLY | os.O_CLOEXEC)
     number = _nameless()

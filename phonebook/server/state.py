@@ -88,6 +88,8 @@ class State:
         self.refused = Refused()
         self.counts = {name: defaultdict[bytes, int](int) for name in ("tcp", "udp", "tls")}
         """Replies, by transport and by code."""
+        self.told_no_tls = False
+        """Whether a line has said that TLS was asked for in vain."""
         self.log_requests = False
         """Whether a line is logged for each reply."""
 

@@ -125,7 +125,9 @@ class Connection:
         """Return what speaks TLS, if it is offered and there is room for a handshake more."""
         state, from_where = self._state, network(self._address)
         if state.new_tls is None:
-            log.info("a TLS connection was cut off: TLS is not set up (--tls-cert, --tls-key)")
+            if not state.told_no_tls:
+                state.told_no_tls = True
+                log.info("TLS connections are cut off: TLS is not set up (--tls-cert, --tls-key)")
             return None
         if state.handshakes.full(from_where):
             state.refused.handshakes += 1

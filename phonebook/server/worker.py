@@ -17,6 +17,7 @@ from phonebook.server.channel import Channel
 from phonebook.server.main import Options, Reactor, state_of, terms_of, tls_of
 from phonebook.server.sharing import mapped, mapped_budgets
 from phonebook.server.state import State
+from phonebook.server.steady import steady_reactor
 from phonebook.server.workers import BEAT
 
 log = logging.getLogger("phonebook.server")
@@ -91,11 +92,9 @@ class Worker:
 
 def main() -> None:
     """Work until the supervisor says stop, or is gone."""
-    from twisted.internet import reactor
-
     for number in (signal.SIGINT, signal.SIGHUP):  # the terminal's, meant for the supervisor
         signal.signal(number, signal.SIG_IGN)
-    running = cast(Reactor, reactor)
+    running = cast(Reactor, steady_reactor())
     worker = Worker(running, socket.socket(fileno=int(sys.argv[1])))
     signal.signal(signal.SIGTERM, lambda *_: running.callFromThread(worker.stop))
     running.run(installSignalHandlers=False)  # type: ignore[call-arg]

@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from phonebook.directory.problems import cure
 from phonebook.server.answering import STOP_TIME
 from phonebook.server.channel import Channel, Reactor
 from phonebook.server.report import Counts, Figures, added
@@ -84,6 +85,7 @@ class Workers:
         self._options = pickle.dumps(options).hex()
         self._sockets, self._share, self._reactor = sockets, share, reactor
         self._snapshot, self._budgets = share(), new_budgets()
+        self._short = False  # of files or memory, which has been told
         self._workers = [_Worker() for _ in range(count)]
         self._ended: Counts = {}  # what was counted by workers that are no more
         self._ready: Callable[[], None] | None = None
@@ -99,8 +101,16 @@ class Workers:
 
     def switch(self, done: Callable[[], None]) -> None:
         """Hand out the snapshot that is in force by now, and call `done` when all have it."""
+        try:
+            snapshot = self._share()
+        except OSError as error:  # files or memory are used up
+            if not self._short:
+                log.error("workers keep the old directory (%s): %s", error.strerror, cure(error))
+            self._short = True
+            self._reactor.callLater(_LONGEST_PAUSE, self.switch, done)
+            return
         socket.close(self._snapshot)
-        self._snapshot = self._share()
+        self._snapshot, self._short = snapshot, False
         self._switched = done
         for each in self._workers:
             if each.lives:
@@ -214,7 +224,7 @@ class Workers:
             try:
                 self._start(worker)
             except OSError as error:  # the system has no room for a process
-                log.error("no worker can be started: %s", error)
+                log.error("no worker can be started (%s): %s", error.strerror, cure(error))
                 self._reactor.callLater(_LONGEST_PAUSE, self._try, worker)
 
     def _look(self) -> None:

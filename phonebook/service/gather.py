@@ -47,14 +47,14 @@ class Keeper(Protocol):
 
 
 def gather(
-    path: Path, keeper: Keeper, begin: Begin
+    path: Path, keeper: Keeper, begin: Begin, outside: bool = False
 ) -> tuple[dict[str, Compiled] | None, list[Problem]]:
     """Read and compile a directory for each view; nothing is compiled where it has errors.
 
     What the keeper does not have is made, of every second run by what `begin` begins.
     """
     problems = Problems(str(path))
-    files, may_head = found(path, problems)
+    files, may_head = found(path, problems, outside)
     head = [read_file(may_head, may_head=True)] if may_head in files else []
     header = head[0].header if head else Header()
     runs = [_Run(each, header) for each in _runs([file for file in files if file != may_head])]

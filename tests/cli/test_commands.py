@@ -20,7 +20,7 @@ COMMANDS = (
     *("serve", "lookup", "check", "conformance", "demo"),
     *("init", "config", "systemd", "port"),
 )
-SCREEN = 40  # lines
+SCREEN = 41  # lines
 TIME = 60.0  # seconds until a test gives up
 
 

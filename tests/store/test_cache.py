@@ -179,8 +179,8 @@ def test_an_old_file_with_its_old_time_is_noticed_where_that_is_asked_for(
 def test_a_directory_that_changes_while_it_is_read_is_not_kept(
     folder: Path, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def reading(path: Path, begin: Begin) -> object:
-        loaded = load(path, begin)
+    def reading(path: Path, begin: Begin, outside: bool) -> object:
+        loaded = load(path, begin, outside=outside)
         rewrite(folder / "a.yaml", ADA.replace("4711", "4799"), OLD + 1)
         return loaded
 

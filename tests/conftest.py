@@ -1,4 +1,4 @@
-"""What several tests read by name stands beside this file: documents.py, servers.py."""
+"""What several tests read by name stands beside this file, or in bench/."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ from hypothesis import settings
 
 HERE = Path(__file__).parent
 
-sys.path[:0] = [str(HERE), str(HERE / "startup")]
+sys.path[:0] = [str(HERE), str(HERE / "startup"), str(HERE / "bench")]
 
 pytest_plugins = ["recording"]
 

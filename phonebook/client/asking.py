@@ -215,6 +215,7 @@ class _Driver:
             if isinstance(action, Send):
                 self._send(action)
             elif isinstance(action, Connect):
+                self._connection = None
                 self._connecting = Deferred.fromCoroutine(self._connect(action.tls))
                 self._connecting.addErrback(self._fail)
             elif self._connection and self._connection.transport:

@@ -91,6 +91,7 @@ class Exchange:
         self._datagrams = False  # whether an answer over UDP can still come
         self._unreachable = False  # whether an ICMP error came
         self._connecting = False  # whether TCP was tried
+        self._reconnecting = False  # whether that was once more
         self._failure: ClientError | None = None  # why TCP gave no answer
         self._reader = ReplyReader()
         self._stream = b""
@@ -173,6 +174,9 @@ class Exchange:
         """The connection could not be opened (`refused`), or was closed; the sentence says why."""
         if self._stream:
             return self._broken("The reply ended before its last line.")
+        if not (refused or sentence or self._reconnecting):  # a part of the server died
+            self._reconnecting = True
+            return [Connect(self._transport is Transport.TLS)]
         default = "Nobody answers at this port." if refused else "It closed without a reply."
         self._failure = NoAnswer(sentence or default)
         waiting = self._datagrams and not self._unreachable

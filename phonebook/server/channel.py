@@ -16,6 +16,7 @@ log = logging.getLogger("phonebook.server")
 MAX_LINE = 65_536
 """Octets of a line; whoever sends a longer one is cut off."""
 
+_AT_ONCE = 64  # reads before anything else is done: what was said last is in force by then
 _MAX_FILES = 253  # for one message: Linux's SCM_MAX_FD
 _CLOSED_BY_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
@@ -55,24 +56,32 @@ class Channel:
         return "phonebook channel"
 
     def doRead(self) -> None:
-        """Take octets and files, and hand out the lines that are whole."""
+        """Hear what has been said so far, though not without end."""
+        for _ in range(_AT_ONCE):
+            if not self._open or not self._read():
+                return
+
+    def _read(self) -> bool:
+        """Take octets and files, and hand out the lines that are whole; return whether any came."""
         try:
             octets, files, _, _ = socket.recv_fds(
                 self._socket, MAX_LINE, _MAX_FILES, _CLOSED_BY_EXEC
             )
         except BlockingIOError:
-            return
+            return False
         except OSError:
-            return self.close()
+            octets, files = b"", []
         self.files += files
         if not octets:
-            return self.close()
+            self.close()
+            return False
         *lines, self._begun = (self._begun + octets).split(b"\n")
         for line in lines:
             if self._open:
                 self._heard(line)
         if len(self._begun) > self._longest:
             self.close()
+        return True
 
     def send(self, line: bytes, files: Sequence[int] = ()) -> None:
         """Send a line, and files beside it."""

@@ -5,7 +5,7 @@ import ipaddress
 import socket
 
 _TRIES = 20  # to find a port that is free everywhere
-_BACKLOG = 512
+_BACKLOG = 4_096  # as many as systems allow: who finds it full tries again a second later
 
 
 class BindError(Exception):

@@ -66,6 +66,12 @@ class Shelf:
         """Return the lines of an entry."""
         return self.octets[self.offsets[number] : self.offsets[number + 1]].tobytes()
 
+    def lines(self, number: int) -> list[tuple[str, str]]:
+        """Return the fields and values of an entry, line by line."""
+        lines = self.get(number).decode().split("\r\n")
+        del lines[-1]
+        return [(field, value) for field, _, value in (line.partition(": ") for line in lines)]
+
     def find(self, id: bytes) -> tuple[int, bytes]:
         """Return number and lines of the entry with an id, -1 and nothing where there is none."""
         octets, offsets, ids = self.octets, self.offsets, self.ids
@@ -225,16 +231,11 @@ class Snapshot:
         self.count = compiled.count
         self.found_at = f"{self.at} {TEXT[Code.FOUND]}\r\n".encode()
         self.found_one = b" matched=1 left=0 at=" + self.found_at
-        self.index = Index(compiled.tables, compiled.header, self.lines)
+        # nothing leads back to the snapshot: it ends, and what it maps, with its last use
+        self.index = Index(compiled.tables, compiled.header, self.listed.lines)
         self.near = Nearest(self.index, compiled.tables)
         self.referrals = [_render_referral(each) for each in compiled.header.referrals]
         self.help = _render_help(compiled.header, terms)
-
-    def lines(self, number: int) -> list[tuple[str, str]]:
-        """Return the fields and values of a listed entry, line by line."""
-        lines = self.listed.get(number).decode().split("\r\n")
-        del lines[-1]
-        return [(field, value) for field, _, value in (line.partition(": ") for line in lines)]
 
     def entry(self, number: int) -> Entry:
         """Return a listed entry, read from its lines."""

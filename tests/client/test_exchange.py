@@ -185,6 +185,17 @@ def test_a_reply_cut_off():
     assert isinstance(it.outcome, BrokenReply)
 
 
+def test_closed_before_a_reply_begins():
+    """Section 6: it asks once more; TLS that fails, or nobody there, is no reason to."""
+    it = exchange("tcp")
+    it.begin(0.0)
+    assert it.connected() == [Write(LINE)]
+    assert it.closed() == [Connect(tls=False)] and it.outcome is None
+    assert it.connected() == [Write(LINE)]
+    assert it.closed() == []
+    assert isinstance(it.outcome, NoAnswer)
+
+
 def test_an_untagged_refusal_over_tcp():
     """Q-7: a malformed line's tag need not come back."""
     it = exchange("tcp")

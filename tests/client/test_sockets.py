@@ -149,6 +149,18 @@ def test_closed_without_a_reply(ask):
 
 
 @drivers
+def test_closed_once_without_a_reply(ask):
+    """As by a server that dies and is there again: nobody notices."""
+
+    def answer(way, request):
+        return b"" if len(server.seen) == 1 else found(request, "Ada")
+
+    with serving(answer) as server:
+        assert ask("ada", server=server.address, transport="tcp") == ["Ada"]
+    assert len(server.seen) == 2
+
+
+@drivers
 def test_tls(ask, tmp_path):
     """L-3, L-6."""
     context, trusted = certificate(tmp_path, "127.0.0.1")

@@ -1,9 +1,11 @@
 """Reloads under load: every request is answered, whole, from one snapshot or the next."""
 
+import gc
 import signal
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from phonebook import store
 from phonebook.server import reload
 from phonebook.server.reload import POLL_INTERVAL, Reloader, fingerprint, read_served
 from phonebook.server.state import State
+from phonebook.service.answer import answer
 from phonebook.service.snapshot import Terms
 from phonebook.wire import ReplyReader, parse_reply
 
@@ -32,6 +35,20 @@ def generation(number: int) -> str:
 
 def numbers(entries: tuple[tuple[tuple[str, str], ...], ...]) -> set[str]:
     return {value for entry in entries for field, value in entry if field in ("title", "note")}
+
+
+def test_a_snapshot_ends_with_its_last_use(lab: Path) -> None:
+    """What it maps is given back at once, not when Python next looks for cycles."""
+    snapshot = read_served(lab, lambda _: Terms()).public
+    for line in (b"LOOKUP ada", b"LOOKUP adda byron", b"ENTRY ada-byron"):
+        assert answer(line, snapshot)[0].startswith(b"25")
+    ends = weakref.ref(snapshot)
+    gc.disable()
+    try:
+        del snapshot
+        assert ends() is None
+    finally:
+        gc.enable()
 
 
 class Asker(threading.Thread):

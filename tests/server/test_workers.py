@@ -13,12 +13,12 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from loads import Datagrams, Load, OneShot, Staying, on_the_way
 from running import WAIT, Server, read_all, write
 
 from phonebook.server.control import MAX_ASKING, Asking, ControlError, control_file
@@ -30,7 +30,6 @@ Serve = Callable[..., Server]
 ADA = b"ENTRY fields=phone ada-byron\r\n"
 ADA_DATAGRAM = ADA[:-2].ljust(1_198) + b"\r\n"
 NOBODY = b"252 Nothing found\r\n.\r\n"
-RETRY = 3.0  # seconds until a datagram is sent again: it is lost, and not only late
 
 
 @pytest.fixture
@@ -60,108 +59,12 @@ def change(lab: Path, old: str, new: str) -> None:
     write(lab / "phonebook.yaml", (lab / "phonebook.yaml").read_text().replace(old, new))
 
 
-class Load(threading.Thread):
-    """Asks one request after another until told to stop, and keeps what went wrong."""
-
-    def __init__(self, server: Server) -> None:
-        """Ask this server."""
-        super().__init__(daemon=True)
-        self.server, self.stopped = server, threading.Event()
-        self.answered = self.again = 0
-        self.wrong = list[str]()
-
-    def run(self) -> None:
-        """Ask."""
-        try:
-            while not self.stopped.is_set():
-                reply = self.ask()
-                if reply.startswith(b"250 ") and reply.endswith(b"\r\n.\r\n"):
-                    self.answered += 1
-                else:
-                    self.wrong.append(repr(reply))
-        except Exception as error:
-            self.wrong.append(repr(error))
-
-    def ask(self) -> bytes:
-        raise NotImplementedError
-
-    def end(self) -> None:
-        """Stop, with nothing wrong."""
-        self.stopped.set()
-        self.join(WAIT)
-        assert not self.wrong, self.wrong[:5]
-        assert self.answered
-
-
-class Datagrams(Load):
-    """Asks over UDP; sends again what was not answered."""
-
-    asker: socket.socket | None = None
-
-    def ask(self) -> bytes:
-        if self.asker is None:
-            self.asker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            self.asker.connect(("127.0.0.1", self.server.port))
-            self.asker.settimeout(RETRY)
-        while True:
-            self.asker.send(ADA_DATAGRAM)
-            try:
-                return self.asker.recv(2_048)
-            except TimeoutError:
-                self.again += 1
-
-
-class OneShot(Load):
-    """Makes a connection for each request."""
-
-    def ask(self) -> bytes:
-        return self.server.ask(ADA)
-
-
-class Staying(Load):
-    """Asks over a connection that stays; where it ends before a reply begins, over another."""
-
-    connection: socket.socket | None = None
-
-    def ask(self) -> bytes:
-        while True:
-            if self.connection is None:
-                self.connection = self.server.connect()
-            try:
-                self.connection.sendall(ADA)
-                reply = b""
-                while not reply.endswith(b"\r\n.\r\n"):
-                    octets = self.connection.recv(65_536)
-                    if not octets:
-                        break
-                    reply += octets
-            except ConnectionError:
-                reply = b""
-            if reply:
-                return reply
-            self.again += 1
-            self.connection.close()
-            self.connection = None
-
-
-def on_the_way(server: Server, loads: list[Load], count: int = 50) -> None:
-    """Wait until each of these has been answered so many times more."""
-    before = [each.answered for each in loads]
-    server.until(
-        lambda: all(
-            each.answered > then + count or each.wrong
-            for each, then in zip(loads, before, strict=True)
-        )
-    )
-
-
 # Workers
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(60, marks=pytest.mark.full)])
-def test_a_killed_worker_loses_its_own_connections(
-    serve: Serve, lab: Path, place: Path, kills: int
-) -> None:
+def test_a_killed_worker_loses_its_own_connections(serve: Serve, lab: Path, place: Path) -> None:
+    """And those alone; test_load.py goes on for longer."""
+    kills = 3
     server = serve(lab, "--workers", "2", "--cache", str(place))
     loads: list[Load] = [Staying(server) for _ in range(6)]
     datagrams = [Datagrams(server), Datagrams(server)]
@@ -242,6 +145,32 @@ def test_a_reload_reaches_all_workers(serve: Serve, lab: Path, place: Path, larg
             assert ".snapshot" in Path(f"/proc/{pid}/maps").read_text(), "mapped, not read"
     for each in connections:
         each.close()
+
+
+def test_a_worker_begins_with_the_newest(serve: Serve, lab: Path, place: Path) -> None:
+    """Whatever came between its start and its first answer."""
+    server = serve(lab, "--workers", "2", "--cache", str(place))
+
+    def pids() -> list[int]:
+        return [each["pid"] for each in status(lab, place)["workers"]]
+
+    killed = pids()
+    for each, pid in enumerate(killed):
+        os.kill(pid, signal.SIGKILL)
+        server.until(lambda each=each, pid=pid: pids()[each] != pid)  # type: ignore[misc]
+        os.kill(pids()[each], signal.SIGSTOP)  # long before it is ready
+    for number in range(3):
+        change(lab, f"471{number + 1}", f"471{number + 2}")
+        server.until(lambda number=number: server.said.count("reloaded") > number)  # type: ignore[misc]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+        asker.settimeout(WAIT)
+        asker.connect(("127.0.0.1", server.port))
+        for _ in range(50):
+            asker.send(ADA_DATAGRAM)
+        assert status(lab, place)  # the supervisor has told them of it by now
+        for pid in pids():
+            os.kill(pid, signal.SIGCONT)
+        assert {phone_in(asker.recv(2_048)) for _ in range(50)} == {"4714"}
 
 
 def test_a_worker_comes_back_while_the_directory_is_broken(

@@ -11,6 +11,7 @@ from phonebook.directory.entry import Header
 from phonebook.directory.text import fold_character
 
 _EXTENSION_MARK = re.compile(r";ext=|ext\.?|x")
+_DIGIT = re.compile(r"[0-9]")
 _NOT_DIGIT = re.compile(r"[^0-9]")
 _NOT_CODE = re.compile(r"[^0-9*#]")
 
@@ -31,7 +32,7 @@ def read_number(text: str) -> Number:
         return Number(text)
     text = text.lower() if text.isascii() else "".join(map(_plain, text))
     plus = text.find("+")
-    international = plus >= 0 and not re.search("[0-9]", text[:plus])
+    international = plus >= 0 and not _DIGIT.search(text[:plus])
     if international:
         text = text.replace("(0)", "")
     mark = _EXTENSION_MARK.search(text) if "x" in text else None

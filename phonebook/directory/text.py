@@ -113,8 +113,7 @@ class _Table(dict[int, int | str]):
         leading, rest = divmod(code - 0xAC00, 588)
         vowel, trailing = divmod(rest, 28)
         jamo = chr(0x1100 + leading) + chr(0x1161 + vowel)
-        self[code] = jamo + chr(0x11A7 + trailing) if trailing else jamo
-        return self[code]
+        return jamo + chr(0x11A7 + trailing) if trailing else jamo
 
 
 @cache

@@ -25,6 +25,7 @@ from phonebook.search.piece import KINDS, id_words
 from phonebook.search.query import Term
 from phonebook.search.tables import ECHO, LINK, Tables
 from phonebook.search.ways import (
+    MAX_IN_FIELDS,
     MAX_MATCHES,
     Either,
     InField,
@@ -35,7 +36,7 @@ from phonebook.search.ways import (
     TooBroadError,
     Way,
 )
-from phonebook.search.words import Found, Words
+from phonebook.search.words import Found, Range, Words
 
 _FIELDS = 256  # whose slots are remembered
 _POSITION = 0xFFFFFFFF
@@ -51,6 +52,7 @@ class Index:
         self._tables, self._lines = tables, lines
         self._dialling = Dialling(header)
         self._limit = max(BROAD, tables.count // BROAD_SHARE)
+        self._most_in_fields = max(MAX_IN_FIELDS, tables.count)
         self._slots: dict[str, frozenset[int]] = {}  # of each field that was asked for
 
     def match(self, terms: Sequence[Term]) -> list[int]:
@@ -60,9 +62,12 @@ class Index:
         """
         if all(term.is_word for term in terms):
             return self.match_words([term.words[0].encode() for term in terms])
+        if self.in_fields(terms) > self._most_in_fields:
+            raise TooBroadError
         wanted = Counter(term for term in terms if not term.excluded)
         ways = [(self._way(term), times) for term, times in wanted.items()]
-        return self._ranked(ways, [self._way(term) for term in terms if term.excluded])
+        excluded = dict.fromkeys(term for term in terms if term.excluded)
+        return self._ranked(ways, [self._way(term) for term in excluded])
 
     def match_words(self, words: Sequence[bytes]) -> list[int]:
         """Match the commonest query: words, or their beginnings, in any field; as `match` does."""
@@ -93,12 +98,27 @@ class Index:
             met = {position: rank + met[position] for position, rank in ranks.items()}
         return _ordered(met)
 
-    def kept(self, candidates: set[int], terms: Sequence[Term]) -> set[int]:
-        """Return those candidates that match these terms."""
-        for term in terms:
-            matched = self._way(term).among(candidates).keys()
-            candidates = candidates - matched if term.excluded else candidates & matched
-        return candidates
+    def in_fields(self, terms: Iterable[Term]) -> int:
+        """Return in how many entries the words of field terms are, all together ([M-16])."""
+        return sum(
+            self.words.breadth(self._meant(term)[0])
+            for term in {*terms}
+            if term.field and term.field != "kind" and not term.number and len(term.words) == 1
+        )
+
+    def keeping(self, terms: Sequence[Term]) -> Callable[[set[int]], set[int]]:
+        """Return what keeps those of some candidates that match these terms."""
+        ways = [(self._way(term), term.excluded) for term in dict.fromkeys(terms)]
+
+        def kept(candidates: set[int]) -> set[int]:
+            for way, excluded in ways:
+                if not candidates:
+                    break
+                matched = way.among(candidates).keys()
+                candidates = candidates - matched if excluded else candidates & matched
+            return candidates
+
+        return kept
 
     def linking(self, links: Set[str], id: str) -> set[int]:
         """Return the entries of which one of these links leads to the entry with an id.
@@ -162,14 +182,15 @@ class Index:
                 unwanted.append(way)
             else:
                 met &= ~bits
-        least = wanted[0]
-        if least in listed:
-            listed.remove(least)
-            left = least.candidates()
+        least, many = wanted[0], met.bit_count()
+        if listed and (least is listed[0] or many > self._limit):
+            left = listed.pop(0).candidates()
             if met != every:
                 octets = met.to_bytes(octets_of(self._tables.count), "little")
                 left = having(memoryview(octets), left)
-        elif listed or unwanted or met.bit_count() <= MAX_MATCHES + least.unsure:
+        elif many > self._limit + max(way.unsure for way in wanted):  # as are all words
+            raise TooBroadError
+        elif listed or many - sum(way.weight for way in unwanted) <= MAX_MATCHES + least.unsure:
             left = set(unpacked(met))
         else:
             raise TooBroadError
@@ -191,21 +212,24 @@ class Index:
         way = OfNumber(self._tables, term.number, keys, term.field, reading, self._lines)
         return way if term.field else Either(way, self._way_of_words(term), self._tables.count)
 
-    def _way_of_words(self, term: Term) -> Way:
+    def _meant(self, term: Term) -> list[Range]:
+        """Return what each word of a term means."""
         link = LINK if is_link(term.field) else ""
         last = len(term.words) - 1
-        ranges = [
+        return [
             self.words.meant((link + word).encode(), term.whole or place < last)
             for place, word in enumerate(term.words)
         ]
-        if last:
+
+    def _way_of_words(self, term: Term) -> Way:
+        ranges = self._meant(term)
+        if len(ranges) > 1:
             slots = self._slots_of(term.field) if term.field else None
             reading = reading_of_sequence(term)
             return OfSequence(self.words, self.pairs, ranges, slots, reading, self._lines)
         if term.field:
-            slots, row_slots = self._slots_of(term.field), self._tables.row_slots
-            rows = [row for row in self.words.rows(ranges[0]) if row_slots[row] in slots]
-            return InField(self.words, rows, self._limit)
+            lists = self.words.lists_in(ranges[0], self._slots_of(term.field))
+            return InField(lists, self._limit)
         return OfWord(self.words, ranges[0])
 
     def _slots_of(self, field: str) -> frozenset[int]:

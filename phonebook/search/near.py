@@ -8,8 +8,9 @@ grow far slower than entries; the other words of the query then choose among the
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import suppress
+from functools import lru_cache
 from itertools import chain, combinations, islice
 from math import log2
 from typing import NamedTuple
@@ -21,6 +22,7 @@ from phonebook.search.query import Term
 from phonebook.search.sound import sound
 from phonebook.search.spell import left_out, limit_of
 from phonebook.search.tables import Tables
+from phonebook.search.ways import TooBroadError
 from phonebook.search.words import Range
 
 MAX_NEAR = 5
@@ -40,12 +42,17 @@ _AGAIN = 10.0  # a further bearer of a word that stands alone: first others' nam
 _JOINED = 1.0  # two words that were one, or one that was two
 
 
-_WORK = 40_000
+_WORK = 32_000
 """What a request may cost, in entries that are looked at: some 2 ms. Then what was found counts."""
 _COMPARISON, _GLANCE = 150, 20  # what it costs to compare two words, and to pass one over
+_CODE = 3  # what it costs to read one of the words with letters left out
+_FINDING = 200  # what it costs to find a word
+_CLASSES = 4  # what it costs to tell the class of a word on an entry: each is tried
+
+_SOUNDS = 4_096  # of words, that are kept for this view alone: else its time would tell another
 
 _SHORT = 5  # letters of a word below which one that stands alone is hardly told from another
-_QUICK = 4  # rows that are passed over in the time of an entry that is looked at
+_QUICK = 2  # rows that are passed over in the time of an entry that is looked at
 
 
 class Nearest:
@@ -54,29 +61,31 @@ class Nearest:
     def __init__(self, index: Index, tables: Tables) -> None:
         """Look in these tables."""
         self._index, self._tables = index, tables
+        self._sound = lru_cache(_SOUNDS)(sound)
 
     def match(self, terms: Sequence[Term]) -> list[int]:
         """Return at most five entries, nearest first; none where nothing is near."""
         plain = [term for term in terms if not (term.field or term.excluded)]
         if any(term.number for term in plain):
             return []
-        words = [word for term in plain for word in term.words]
+        words = [*dict.fromkeys(word for term in plain for word in term.words)]
         if not 0 < len(words) <= _MAX_WORDS or max(map(len, words)) > _LONGEST:
             return []
         strict = [term for term in terms if term.field or term.excluded]
+        in_fields = self._index.in_fields(strict) // _QUICK
+        search = _Search(self._index, self._tables, self._sound)
         best: dict[int, float] = {}
-        with suppress(_ExhaustedError):
-            for costs in _Search(self._index, self._tables).attempts(words):
-                best = self._filtered(costs, strict)
-                if best:
+        with suppress(_ExhaustedError, TooBroadError):
+            search.spend(in_fields)  # as the query has, before it found nothing
+            kept = self._index.keeping(strict)
+            for found in search.attempts(words):
+                if found and strict:
+                    search.spend(in_fields + len(strict) * len(found))
+                    found = {position: found[position] for position in kept(set(found))}
+                if found:
+                    best = found
                     break
         return sorted(best, key=lambda each: (best[each], each))[:MAX_NEAR]
-
-    def _filtered(self, costs: dict[int, float], strict: Sequence[Term]) -> dict[int, float]:
-        if not costs or not strict:
-            return costs
-        kept = self._index.kept(set(costs), strict)
-        return {position: cost for position, cost in costs.items() if position in kept}
 
 
 class _ExhaustedError(Exception):
@@ -97,14 +106,16 @@ class _Others(NamedTuple):
 class _Search:
     """One request's search, which ends when it has cost enough."""
 
-    def __init__(self, index: Index, tables: Tables) -> None:
+    def __init__(self, index: Index, tables: Tables, sound: Callable[[str], str]) -> None:
         self._words, self._pairs = index.words, index.pairs
         self._deletes, self._sounds = tables.near_deletes, tables.near_sounds
+        self._sound = sound
         self._left = _WORK
         self._known: dict[tuple[str, int], tuple[int, bool]] = {}
         """By what was asked and a word's number: how far apart, and whether they sound alike."""
 
-    def _spend(self, entries: int) -> None:
+    def spend(self, entries: int) -> None:
+        """Take note of a cost. Raises `_ExhaustedError` where all of it is too much."""
         self._left -= entries
         if self._left < 0:
             raise _ExhaustedError
@@ -130,18 +141,19 @@ class _Search:
 
     def _having(self, words: Sequence[str]) -> Set[int]:
         """Return the entries in whose names all these words are, or begin a word."""
+        self.spend(_FINDING * len(words))
         ranges = [self._words.meant(word.encode()) for word in words]
         if len(ranges) > 1:
-            self._spend(len(ranges) * min(map(self._pairs.weight, ranges)) // _QUICK)
+            self.spend(len(ranges) * min(map(self._pairs.weight, ranges)) // _QUICK)
             paired = self._pairs.in_names(ranges)
             if paired is not None:
                 return paired.keys()
         ranges.sort(key=self._words.weight)
         named = self._words.named(ranges[0])
-        self._spend(sum(map(len, named)))
+        self.spend(sum(map(len, named)))
         found = set[int]().union(*named)
         for each in ranges[1:]:
-            self._spend(len(found))
+            self.spend(_CLASSES * len(found))
             ranks = self._words.among(each, found)
             found = {position for position, rank in ranks.items() if rank & 3 < 3}
         return found
@@ -226,12 +238,12 @@ class _Search:
         beside: set[int] = set()
         for _, number in firsts:
             met = self._pairs.beside(_single(number))
-            self._spend(len(met))
+            self.spend(len(met))
             beside |= met
         for limit in range(1, limit_of(len(other)) + 1):
             for cost, number in self._vague(other, limit, beside):
                 met = self._pairs.beside(_single(number))
-                self._spend(len(met))
+                self.spend(len(met))
                 for its, first in firsts:
                     if first in met:
                         for position in self._pairs.both(_single(first), _single(number)) or ():
@@ -242,10 +254,11 @@ class _Search:
 
     def _others(self, words: Sequence[str]) -> "_Others | None":
         """Return what stands in names beside all these words; None where nobody has them."""
+        self.spend(_FINDING * len(words))
         ranges = [self._words.meant(word.encode()) for word in words]
         least = min(ranges, key=self._pairs.weight)
         weight = self._pairs.weight(least)
-        self._spend(weight // _QUICK if len(ranges) == 1 else weight)
+        self.spend(weight // _QUICK if len(ranges) == 1 else weight)
         entries = self._having(words) if len(ranges) > 1 else None
         if not weight or entries is not None and not entries:
             return None
@@ -256,7 +269,7 @@ class _Search:
         for limit in range(1, limit_of(len(word)) + 1):
             for cost, number in self._vague(word, limit, others.beside):
                 met = self._pairs.both(_single(number), others.words) or {}
-                self._spend(len(met))
+                self.spend(len(met))
                 for position in met:
                     if others.entries is None or position in others.entries:
                         found[position] = min(cost, found.get(position, cost))
@@ -268,9 +281,11 @@ class _Search:
 
         They are of those `beside`; where these are not known, they must begin or sound alike.
         """
-        own_sound = sound(word)
+        own_sound = self._sound(word)
         numbers: set[int] = set()
-        for each in left_out(word, limit):
+        left = left_out(word, limit)
+        self.spend(_GLANCE * len(left))
+        for each in left:
             numbers.update(self._with_code(self._deletes, each))
         if len(own_sound) > 1:
             numbers.update(self._with_code(self._sounds, own_sound))
@@ -279,13 +294,14 @@ class _Search:
         compare = Comparison(word)
         found = []
         for number in sorted(numbers)[:_MAX_VAGUE]:
-            self._spend(_GLANCE)
+            self.spend(_GLANCE)
             text = self._words.text(number)
             if abs(len(text) - len(word)) > limit + 1:
                 continue
             if (word, number) not in self._known:
-                self._spend(_COMPARISON)
-                self._known[word, number] = compare.distance(text), sound(text) == own_sound
+                self.spend(_COMPARISON)
+                alike = self._sound(text) == own_sound
+                self._known[word, number] = compare.distance(text), alike
             distance, alike = self._known[word, number]
             begins = text[0] == word[0]
             if not 0 < distance <= limit + alike:
@@ -311,6 +327,7 @@ class _Search:
         while first < len(table) and table[first] >> 32 == code >> 32:
             found.append(table[first] & 0xFFFFFFFF)
             first += 1
+        self.spend(_CODE * len(found))
         return found
 
 

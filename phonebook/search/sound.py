@@ -6,7 +6,6 @@ vowels count at the beginning alone.
 """
 
 import re
-from functools import lru_cache
 
 _REPLACED = [
     ("sch", "s"), ("tch", "s"), ("dsch", "s"), ("cz", "s"), ("sz", "s"), ("sh", "s"), ("ch", "k"),
@@ -22,7 +21,6 @@ _DOUBLED = re.compile(r"(.)\1+")
 _VOWELS = re.compile("[aeiou]")
 
 
-@lru_cache(maxsize=4096)
 def sound(word: str) -> str:
     """Return the key of a folded word; words that sound alike share it.
 

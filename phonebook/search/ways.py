@@ -20,11 +20,13 @@ from phonebook.search.lines import MIN_ENDING, MIN_NUMBER, Lines, Reading
 from phonebook.search.pairs import Pairs
 from phonebook.search.piece import is_long
 from phonebook.search.tables import OTHER, Tables, ending_code
-from phonebook.search.words import BEGINNING, Found, Range, Words
+from phonebook.search.words import BEGINNING, Found, Range, Words, in_lists
 
 MAX_MATCHES = 1_000
 MAX_READ = 400
 """Entries that are read for a term of several words ([M-16])."""
+MAX_IN_FIELDS = 50_000
+"""Entries that have the words of a query's field terms, or as many as there are ([M-16])."""
 
 _SIXTEEN_DIGITS = 64  # bits of an ending's code
 _POSITION = 0xFFFFFFFF
@@ -65,7 +67,7 @@ class OfWord:
         """Look for these words."""
         self._words, self._meant = words, meant
         self._heavy = words.heavy.get(meant[:2])
-        self.weight = self._heavy.entries if self._heavy else words.weight(meant)
+        self.weight = words.breadth(meant)
 
     def bits(self) -> int | None:
         """Return the entries of a heavy word as bits."""
@@ -86,11 +88,10 @@ class InField:
 
     unsure = 0
 
-    def __init__(self, words: Words, rows: Iterable[int], limit: int) -> None:
-        """Look in these rows; more entries than `limit` are too many to begin with ([M-16])."""
-        self._lists = [words.row(row) for row in rows]
-        self._limit = limit
-        self.weight = sum(map(len, self._lists))
+    def __init__(self, lists: Sequence[memoryview], limit: int) -> None:
+        """Look in these lists; more entries than `limit` are too many to begin with ([M-16])."""
+        self._lists, self._limit = lists, limit
+        self.weight = sum(map(len, lists))
 
     def bits(self) -> None:
         """Return nothing: lists it is."""
@@ -106,10 +107,7 @@ class InField:
 
     def among(self, candidates: set[int]) -> Found:
         """Return those that have the word in the field."""
-        found: set[int] = set()
-        for entries in self._lists:
-            found |= candidates.intersection(entries)
-        return dict.fromkeys(found, 0)
+        return dict.fromkeys(in_lists(self._lists, candidates), 0)
 
 
 class OfKind:
@@ -132,7 +130,7 @@ class OfKind:
 
     def among(self, candidates: set[int]) -> Found:
         """Return those of the kinds."""
-        return {each: 0 for each in candidates if any(each in span for span in self._spans)}
+        return {each: 0 for span in self._spans for each in candidates if each in span}
 
 
 class OfSequence:

@@ -6,8 +6,8 @@ entries it is heavy: it has a bit for each entry, since its lists would be long 
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence, Set
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Sequence, Set
+from itertools import chain, compress, pairwise
 from typing import NamedTuple
 from zlib import crc32
 
@@ -129,6 +129,11 @@ class Words:
         """Return at least as many as a range of words is in entries."""
         return self._weights[words.end] - self._weights[words.first]
 
+    def breadth(self, words: Range) -> int:
+        """Return in how many entries a range of words is; one may count more than once."""
+        heavy = self.heavy.get(words[:2])
+        return heavy.entries if heavy else self.weight(words)
+
     def lists(self, first: int, end: int, rank: int) -> memoryview:
         """Return the entries of a range of words in a class, those of repeated texts left out."""
         start, rows, offsets = rank * self._words, self._rows, self._row_offsets
@@ -142,12 +147,18 @@ class Words:
         """Return the entries of a row, ascending."""
         return self._postings[self._row_offsets[row] : self._row_offsets[row + 1]]
 
-    def rows(self, words: Range) -> set[int]:
-        """Return all rows of a range of words, of echoes and repeated texts too."""
-        found = self.texts(words.first, words.end)
-        for base in range(0, len(self._rows), self._words):
-            found.update(range(self._rows[base + words.first], self._rows[base + words.end]))
-        return found
+    def lists_in(self, words: Range, slots: Set[int]) -> list[memoryview]:
+        """Return the entries with one of these words in some slots, in several lists."""
+        first, end, _ = words
+        row_slots, offsets, postings = self.tables.row_slots, self._row_offsets, self._postings
+        rows = [row for row in self.texts(first, end) if row_slots[row] in slots]
+        for start in (OTHER * self._words, ECHOES * self._words):
+            row, behind = self._rows[start + first], self._rows[start + end]
+            rows += compress(range(row, behind), map(slots.__contains__, row_slots[row:behind]))
+        return [
+            *(self.lists(first, end, rank) for rank in range(OTHER) if rank in slots),
+            *[postings[offsets[row] : offsets[row + 1]] for row in rows],
+        ]
 
     def few(self, word: bytes) -> list[int] | None:
         """Return the entries of a query of this one word, best first; None where they may be many.
@@ -412,6 +423,18 @@ class Words:
             if start < behind:
                 found.append(self._postings[offsets[start] : offsets[behind]])
         return found
+
+
+def in_lists(lists: Iterable[memoryview], candidates: set[int]) -> set[int]:
+    """Return those candidates that are in one of several ascending lists."""
+    most = _SEARCH * len(candidates)
+    long = [each for each in lists if len(each) > most]
+    short = [each for each in lists if len(each) <= most] if long else lists
+    found = candidates.intersection(chain.from_iterable(short))
+    for each in long:
+        last = len(each) - 1
+        found.update(at for at in candidates if each[bisect_left(each, at, 0, last)] == at)
+    return found
 
 
 def _heavy(tables: Tables) -> Iterator[tuple[tuple[int, int], Heavy]]:

@@ -274,6 +274,7 @@ class _Running:
                     view or "public": {"entries": each.count, "at": each.at}
                     for view, each in served.snapshots.items()
                 },
+                "found": served.public.compiled.tables.count,  # by everybody, not by id alone
                 "loaded": self.reloader.loaded,
                 "errors": self.reloader.errors,
             },

@@ -1,7 +1,9 @@
 """Figures for Prometheus: its text format, over as much HTTP as that needs.
 
-Labels are bounded: reply codes, transports and views. Whoever asks anything gets the figures; how
-long a question may be, how long it may take and how many may ask at a time is bounded, too.
+Labels are bounded: reply codes and transports. Whoever asks anything gets the figures, so that of
+the entries those count that everybody may find; views, and what is unlisted, are the owner's to
+know (`control`). How long a question may be, how long it may take and how many may ask at a time is
+bounded, too.
 """
 
 from collections.abc import Callable, Iterator
@@ -32,10 +34,8 @@ def _lines(report: dict[str, Any]) -> Iterator[str]:
     for transport, codes in report["requests"].items():
         for code, count in codes.items():
             yield f'phonebook_replies_total{{transport="{transport}",code="{code}"}} {count}'
-    yield "# TYPE phonebook_entries gauge"
-    for name, view in directory["views"].items():
-        yield f'phonebook_entries{{view="{name}"}} {view["entries"]}'
     for name, kind, value in (
+        ("entries", "gauge", directory["found"]),
         ("connections", "gauge", connections["now"]),
         ("connections_limit", "gauge", connections["most"]),
         ("worker_restarts_total", "counter", restarts),

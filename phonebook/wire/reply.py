@@ -73,6 +73,8 @@ def parse_reply(octets: bytes) -> Reply:
     except UnicodeDecodeError as error:
         raise ReplyError("the reply is not UTF-8", offset=error.start) from None
     first, *lines = text.split("\r\n")[:-2]
+    if len(first) > MAX_REPLY_LINE:
+        raise ReplyError("a line is too long")
     if not (status := _STATUS.fullmatch(first)):
         raise ReplyError("the reply begins with no status line")
     offset = len(first) + 2
@@ -112,7 +114,7 @@ class ReplyReader:
 
     def __init__(self) -> None:
         """Begin with nothing read."""
-        self._rest = b""
+        self._rest = bytearray()  # bytes would be copied whole for every few that come
 
     @property
     def pending(self) -> bool:
@@ -122,14 +124,17 @@ class ReplyReader:
     def feed(self, octets: bytes) -> list[Reply]:
         """Return the replies that these octets complete. Raises `ReplyError`."""
         replies = []
-        start = max(0, len(self._rest) - 4)
-        self._rest += octets
-        while (end := self._rest.find(b"\r\n" + END, start)) >= 0:
+        rest, start = self._rest, 0
+        seen = max(0, len(rest) - 4)
+        rest += octets
+        while (end := rest.find(b"\r\n" + END, max(start, seen))) >= 0:
             end += 2 + len(END)
-            replies.append(parse_reply(self._rest[:end]))
-            self._rest, start = self._rest[end:], 0
-        if len(self._rest) > MAX_REPLY:
+            replies.append(parse_reply(bytes(rest[start:end])))
+            start = end
+        del rest[:start]
+        if len(rest) > MAX_REPLY:
             raise ReplyError("the reply is too long", offset=MAX_REPLY)
-        if len(self._rest) - self._rest.rfind(b"\n") > MAX_REPLY_LINE:
-            raise ReplyError("a line is too long", offset=len(self._rest))
+        begun = rest[rest.rfind(b"\n") + 1 :]
+        if len(begun.removesuffix(b"\r")) > MAX_REPLY_LINE:
+            raise ReplyError("a line is too long", offset=len(rest))
         return replies

@@ -18,13 +18,15 @@ import processes
 import service
 import snapshot
 import start
+import timing
 from data import SIZES, Data, default_folder
 from load import Generator
 from processes import CORES, NotHereError
 from rows import Row, rows_table
 
-ROWS = ("start", "network", "lookups", "snapshot")
+ROWS = ("start", "network", "lookups", "snapshot", "time")
 IN_NETWORK = ("1k", "100k")  # sizes whose network rows are shown
+IN_TIME = ("1k", "100k")
 
 Figures = dict[str, dict[str, dict[str, float]]]  # by size and subject
 
@@ -99,6 +101,12 @@ def measure(arguments: argparse.Namespace, folder: Path, report: "Report") -> No
                 report.say(f"{size}: {error}")
         if "snapshot" in arguments.rows:
             report.add(snapshot.measure(data, here, Generator(here)))
+        if "time" in arguments.rows and size in IN_TIME:
+            try:
+                rows, report.times[size] = timing.measure(data, here, report.say)
+                report.add(rows)
+            except NotHereError as error:
+                report.say(f"{size}: {error}")
 
 
 class Report:
@@ -111,6 +119,7 @@ class Report:
         self.start: dict[str, dict[str, float]] = {}
         self.network: dict[str, Figures] = {}  # by size, group and subject
         self.lookups: Figures = {}
+        self.times: Figures = {}  # by size, comparison and kind
         self.notes: dict[str, dict[str, str]] = {}
 
     def say(self, text: str) -> None:
@@ -152,6 +161,7 @@ class Report:
             "start": self.start,
             "network": self.network,
             "lookups": self.lookups,
+            "times": self.times,
             "notes": self.notes,
         }
 

@@ -339,7 +339,12 @@ class Naive:
     """A directory, read anew for every query."""
 
     def __init__(
-        self, directory: Directory, broad: int = 5_000, share: int = 4, read: int = 400
+        self,
+        directory: Directory,
+        broad: int = 5_000,
+        share: int = 4,
+        read: int = 400,
+        places: int = 50_000,
     ) -> None:
         """Take what a viewer may see of it."""
         self.switchboard = Switchboard(directory)
@@ -351,6 +356,7 @@ class Naive:
         ]
         self.limit = max(broad, len(self.entries) / share)
         self.read = read
+        self.places = max(places, len(self.entries))
 
     def _public(self, entry: Entry, listed: set[str]) -> Entry:
         fields = []
@@ -405,8 +411,23 @@ class Naive:
     def may_refuse(self, query: str) -> bool:
         """Whether a query may be refused by [M-16]."""
         asked = terms(query)
-        return all(self.is_broad(term) for term in asked if not term.excluded) or any(
-            len(term.words) > 1 and self.having_all(term) > self.read for term in asked
+        return (
+            all(self.is_broad(term) for term in asked if not term.excluded)
+            or any(len(term.words) > 1 and self.having_all(term) > self.read for term in asked)
+            or sum(map(self.places_of, asked)) > self.places
+        )
+
+    def places_of(self, term: Term) -> int:
+        """Return in how many places the word of a field term stands, whatever the field."""
+        if term.field in ("", "kind") or term.number or len(term.words) > 1:
+            return 0
+        word = term.words[0]
+        return sum(
+            each == word or (not term.phrase and each.startswith(word))
+            for entry in self.entries
+            for line in entry.lines
+            for spelt in line.words
+            for each in spelt
         )
 
     def having_all(self, term: Term) -> int:

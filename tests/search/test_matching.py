@@ -96,6 +96,7 @@ def low(monkeypatch: pytest.MonkeyPatch, bits: None) -> None:
     """Refuse what may be refused from the fourth entry on."""
     monkeypatch.setattr("phonebook.search.match.BROAD", LOW)
     monkeypatch.setattr("phonebook.search.ways.MAX_READ", LOW)
+    monkeypatch.setattr("phonebook.search.match.MAX_IN_FIELDS", LOW)
 
 
 LOW = 3
@@ -151,7 +152,7 @@ def test_two_words_of_a_name_are_found_alike_however_they_are_searched(asking: A
 @quickly
 @given(askings(most=14))
 def test_what_may_be_refused_is_exact_or_refused(asking: Asking) -> None:
-    reader = Naive(asking.directory, broad=LOW, read=LOW)
+    reader = Naive(asking.directory, broad=LOW, read=LOW, places=LOW)
     index = snapshot(asking.directory)
     for query in asking.queries:
         result = found(index, query)
@@ -172,6 +173,8 @@ def test_what_is_broad() -> None:
     assert found(index, "the-office only") == ["one"]
     assert found(index, "org:office only") == ["one"]
     assert found(index, "ada office only") == ["one"]
+    assert found(index, "org:office -title:the only") == 551
+    assert found(index, "org:office -title:nobody only -org:nobody") == ["one"]
     assert found(index, "-only ada b3") == ["p3"]
     assert found(index, "two") == ["two"]
     assert found(index, "ada nobody") == []

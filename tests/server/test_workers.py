@@ -391,8 +391,22 @@ def test_metrics(serve: Serve, lab: Path, place: Path, workers: str) -> None:
     assert b"\nphonebook_connections_limit " in scraped(heir)
 
 
-def test_metrics_are_bounded(serve: Serve, lab: Path, place: Path) -> None:
-    server = serve(lab, "--cache", str(place), "--metrics", "127.0.0.1:0")
+HIDING = """
+views: [{name: staff, networks: 127.0.0.0/8}]
+entries:
+- name: Ada
+- {name: Berta, view: staff}
+- {name: Dora, id: 6f1c02d5b7e3a948, unlisted: yes}
+"""
+
+
+def test_metrics_are_bounded_and_tell_nothing_hidden(
+    serve: Serve, tmp_path: Path, place: Path
+) -> None:
+    (tmp_path / "phonebook.yaml").write_text(HIDING)
+    server = serve(tmp_path / "phonebook.yaml", "--cache", str(place), "--metrics", "127.0.0.1:0")
+    assert b"\nphonebook_entries 1\n" in scraped(server)
+    assert b"staff" not in scraped(server)
     port = int(re.findall(r"metrics: http://127\.0\.0\.1:(\d+)/", server.said)[0])
     with socket.create_connection(("127.0.0.1", port), WAIT) as connection:
         connection.sendall(b"x" * 20_000)

@@ -244,6 +244,26 @@ def test_longest_line_of_a_reply() -> None:
         ReplyReader().feed(head + b"x" * (MAX_REPLY_LINE + 2))
 
 
+@pytest.mark.parametrize("first", [b"250 X", b"250 X\r\nid: a\r\nnote: x"])
+def test_longest_line_of_a_reply_is_as_long_in_segments(first: bytes) -> None:
+    line = first.rpartition(b"\n")[2]
+    reply = first + b"x" * (MAX_REPLY_LINE - len(line)) + b"\r\n.\r\n"
+    for place in range(len(reply) - 6, len(reply)):
+        reader = ReplyReader()
+        assert [*reader.feed(reply[:place]), *reader.feed(reply[place:])] == [parse_reply(reply)]
+    for place in (0, len(reply) - 6, len(reply) - 5, len(reply)):
+        reader = ReplyReader()
+        longer = first + b"x" + reply[len(first) :]
+        with pytest.raises(ReplyError):
+            reader.feed(longer[:place])
+            reader.feed(longer[place:])
+
+
+def test_many_replies_at_once_are_read_in_one_go() -> None:
+    reply = b"252 Nothing found\r\n.\r\n"
+    assert len(ReplyReader().feed(reply * 30_000)) == 30_000
+
+
 def test_line_of_a_reply_is_measured_in_octets() -> None:
     line = b"note: " + "ü".encode() * (MAX_REPLY_LINE // 2)
     with pytest.raises(ReplyError):

@@ -25,6 +25,8 @@ SOURCES = ("flag", "environment", "file", "default")
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,8}")
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
 _HOST = re.compile(r"[0-9A-Za-z.:%_-]+")
+_TIME = re.compile(r"([1-9][0-9]{0,4})([smh])")
+_DAY = 86_400  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +84,41 @@ def _name(text: str) -> str:
     return text
 
 
-def _address(text: str) -> str:
+def host_and_port(text: str) -> tuple[str, int]:
+    """Return what HOST:PORT says. Raises ValueError."""
     host, _, port = text.rpartition(":")
-    if not _HOST.fullmatch(host.strip("[]")) or not _WHOLE.fullmatch(port) or int(port) > 65_535:
+    host = host.strip("[]")
+    if not _HOST.fullmatch(host) or not _WHOLE.fullmatch(port) or int(port) > 65_535:
         raise ValueError(text)
-    return text
+    return host, int(port)
 
 
-def _format(text: str) -> str:
-    if text not in ("text", "json"):
+def seconds(text: str) -> int:
+    """Return the seconds of a time like `90s`, `10m` or `2h`. Raises ValueError."""
+    found = _TIME.fullmatch(text)
+    time = int(found[1]) * {"s": 1, "m": 60, "h": 3_600}[found[2]] if found else 0
+    if not 0 < time <= _DAY:
         raise ValueError(text)
-    return text
+    return time
+
+
+def _as_text(read: Callable[[str], object]) -> Callable[[str], str]:
+    """Return what reads a text that stays one, and is good if `read` can read it."""
+
+    def same(text: str) -> str:
+        read(text)
+        return text
+
+    return same
+
+
+def _one_of(*texts: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in texts:
+            raise ValueError(text)
+        return text
+
+    return read
 
 
 _SECONDS = Type(
@@ -102,8 +128,10 @@ _SWITCH = Type(_yes_or_no, "write `yes` or `no`")
 _HOSTS = Type(_hosts, "write an address or a name of this machine, as in `127.0.0.1`", "H", True)
 _PLACE = Type(_place, "write a path", "F")
 _NAME = Type(_name, "write a user's name", "NAME")
-_ADDRESS = Type(_address, "write HOST:PORT, as in `127.0.0.1:9767`", "HOST:PORT")
-_FORMAT = Type(_format, "write `text` or `json`", "FORMAT")
+_ADDRESS = Type(_as_text(host_and_port), "write HOST:PORT, as in `127.0.0.1:9767`", "HOST:PORT")
+_FORMAT = Type(_one_of("text", "json"), "write `text` or `json`", "FORMAT")
+_SHOWN = Type(_one_of("none", "network", "full"), "write `none`, `network` or `full`", "HOW")
+_FOR = Type(_as_text(seconds), "write a time up to 24h, as in `90s`, `10m` or `2h`", "TIME")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +185,8 @@ SETTINGS: Mapping[str, Setting] = {
         Setting("workers", _whole(1, 64, 2), "1", "processes that answer"),
         Setting("log-format", _FORMAT, "text", "of the log's lines"),
         Setting("log-requests", _SWITCH, "no", "a line for each reply, without the query"),
+        Setting("log-addresses", _SHOWN, "none", "in these: none, their network or full"),
+        Setting("log-queries", _FOR, "", "so long after a start, with the query", "10m"),
         Setting(
             "idle-timeout", _SECONDS, f"{IDLE_TIME}", "an idle connection is closed", lasting=False
         ),

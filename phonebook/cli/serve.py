@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from phonebook.cli.flags import add_flags, in_force
-from phonebook.settings import SettingError, not_in_force
+from phonebook.settings import SettingError, host_and_port, not_in_force, seconds
 
 _WIDEST_FLAG = 31  # characters: a line for each setting
 
@@ -52,7 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
     from phonebook.directory.problems import DirectoryError, printable
     from phonebook.server import logs
     from phonebook.server.account import AccountError, home_of
-    from phonebook.server.main import Options, TlsError, serve
+    from phonebook.server.credentials import TlsError
+    from phonebook.server.main import Options, serve
     from phonebook.server.sockets import BindError
     from phonebook.store import cache_place
 
@@ -60,7 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
         return None if chosen[key].source in ("file", "default") else chosen[key].value
 
     logs.set_up(level, chosen["log-format"].value)
-    user, metrics = chosen["user"].value or "", chosen["metrics"].value
+    user = chosen["user"].value or ""
+    metrics, queries = chosen["metrics"].value, chosen["log-queries"].value
     try:
         if user:  # the cache is that user's, too
             os.environ["HOME"] = home_of(user)
@@ -89,10 +91,12 @@ def run(arguments: argparse.Namespace) -> int:
         workers=chosen["workers"].value,
         user=user,
         takeover=arguments.takeover,
-        metrics=metrics and _address(metrics),
+        metrics=metrics and host_and_port(metrics),
         log_level=level,
         log_format=chosen["log-format"].value,
         log_requests=chosen["log-requests"].value,
+        log_addresses=chosen["log-addresses"].value,
+        log_queries=seconds(queries) if queries else 0,
     )
     try:
         ended_by = serve(options, lambda line: print(line, file=sys.stderr, flush=True))
@@ -108,8 +112,3 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"phonebook: {error}", file=sys.stderr)
         return 5
     return 130 if ended_by == signal.SIGINT else 0
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    return host.strip("[]"), int(port)

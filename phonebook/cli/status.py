@@ -21,6 +21,19 @@ examples:
 """
 _SYSTEMD = Path("/run/phonebook/phonebook.sock")  # where our unit has it
 _TIME = 5.0  # seconds
+_LIMITS = {
+    "connections": "connections",
+    "connections_of_a_network": "connections of a network",
+    "handshakes": "handshakes under way",
+    "requests_of_a_connection": "requests that wait at a connection",
+    "octets_of_a_connection": "octets held for a connection",
+    "handshake_seconds": "seconds of a handshake",
+    "request_seconds": "seconds of a request line",
+    "idle_seconds": "seconds of an idle connection",
+    "session_seconds": "seconds of a connection",
+    "log_lines_of_a_second": "log lines within this second",
+}
+"""What a person reads for each limit; of connections that one is shown which has most."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,7 +99,7 @@ def _local(path: Path | None, cache: Path | None) -> dict[str, Any]:
 
 def _shown(report: dict[str, Any]) -> list[str]:
     """Return the lines that a person reads."""
-    directory, connections = report["directory"], report["limits"]["connections"]
+    directory = report["directory"]
     lines = [
         f"phonebook {report['version']}, process {report['pid']}, since {_time(report['since'])}",
         f"answers on {' '.join(report['addresses'])} ({' '.join(report['transports'])})",
@@ -102,11 +115,25 @@ def _shown(report: dict[str, Any]) -> list[str]:
             f"worker {each['pid']}, since {_time(each['since'])}, "
             f"{each['restarts']} restarts, {each['connections']} connections"
         )
-    lines.append(f"connections: {connections['now']} of {connections['most']} at most")
+    lines += [_limit(label, report["limits"][name]) for name, label in _LIMITS.items()]
+    lines += [_budget(name, budget) for name, budget in report["budgets"].items()]
     for transport, codes in report["requests"].items():
         told = ", ".join(f"{code}: {count}" for code, count in codes.items())
         lines.append(f"replies over {transport}: {told or 'none'}")
     return lines
+
+
+def _limit(label: str, limit: dict[str, Any]) -> str:
+    network = f" ({limit['network']})" if limit.get("network") else ""
+    refused = f"; {limit['refused']} refused" if limit.get("refused") else ""
+    return f"{label}: {limit['now']:g} of {limit['most']:g} at most{network}{refused}"
+
+
+def _budget(transport: str, budget: dict[str, int]) -> str:
+    told = f"{budget['networks']} networks, {budget['wider']} wider ones"
+    told += ", and what all have together" if budget["all"] else ""
+    refused = f"; {budget['refused']} refused" if budget["refused"] else ""
+    return f"budgets over {transport}: exhausted by {told}{refused}"
 
 
 def _time(seconds: float) -> str:

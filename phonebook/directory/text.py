@@ -96,7 +96,7 @@ def _separated(text: str) -> str:
     """Fold, and leave each separator the space that it became."""
     if text.isascii():
         return text.encode().translate(_ASCII, _ASCII_VANISHES).decode()
-    table, marks, runs = _unicode()
+    table, marks, runs = unicode_tables()
     folded = text.translate(table)
     if folded.isascii() or marks.keys().isdisjoint(folded):
         return folded
@@ -117,7 +117,7 @@ class _Table(dict[int, int | str]):
 
 
 @cache
-def _unicode() -> tuple[_Table, dict[str, int], re.Pattern[str]]:
+def unicode_tables() -> tuple[_Table, dict[str, int], re.Pattern[str]]:
     """Load the tables, at the first text that needs them: the folding, the marks, runs of marks."""
     # Translating is quick about what the table holds, so hold all letters of the small alphabets.
     table = _Table(zip(range(0x3000), range(0x3000), strict=True))

@@ -4,9 +4,10 @@ import socket
 from collections.abc import Callable, Sequence
 
 from phonebook.server.channel import Reactor
+from phonebook.server.credentials import Credentials
 from phonebook.server.door import ACCEPT_AT_ONCE, Door, watch
 from phonebook.server.poller import poller
-from phonebook.server.report import Figures, counts_of
+from phonebook.server.report import Figures, figures_of
 from phonebook.server.state import State
 from phonebook.server.udp import DatagramPort, DatagramPortEverywhere
 
@@ -49,9 +50,12 @@ class Answering:
         """Answer from the state's new snapshot: that is in force already."""
         done()
 
+    def renew(self, credentials: Credentials) -> None:
+        """Speak TLS with these: the state has them already."""
+
     def figures(self) -> Figures:
         """Return what the status tells of it."""
-        return Figures(len(self._state.connections), counts_of(self._state))
+        return figures_of(self._state)
 
     def stop(self, done: Callable[[], None], others: bool = False) -> None:
         """Answer what was asked, close everything, and call `done`.

@@ -77,6 +77,16 @@ class Budget:
         wait = self._latest(account) - now - BUDGET_TIME
         return min(max(ceil(wait), 1), MAX_RETRY)
 
+    def exhausted(self, now: float) -> dict[str, int]:
+        """Return how many networks are overdrawn, how many wider ones, and families of addresses.
+
+        A network whose places others overdrew counts too: it gets nothing either.
+        """
+        limit, paid = now + BUDGET_TIME, self._paid.tolist()
+        rows = [paid[row * _SLOTS :][:_SLOTS] for row in range(5)]
+        over = [sum(map(limit.__lt__, row)) for row in rows]
+        return {"networks": max(over[:2]), "wider": max(over[2:4]), "all": over[4]}
+
     def _latest(self, account: Account) -> float:
         """Return when the last of an address's budgets is paid for."""
         own, its, around, theirs, everywhere = account

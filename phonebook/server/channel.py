@@ -6,6 +6,7 @@ whoever does not take one at once is gone: nothing is kept for him.
 
 import logging
 import socket
+import struct
 from collections.abc import Callable, Sequence
 
 from twisted.internet.interfaces import IReactorFDSet, IReactorTime, IReadDescriptor
@@ -19,6 +20,18 @@ MAX_LINE = 65_536
 _AT_ONCE = 64  # reads before anything else is done: what was said last is in force by then
 _MAX_FILES = 253  # for one message: Linux's SCM_MAX_FD
 _CLOSED_BY_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+
+
+_CREDENTIALS = struct.Struct("3i")  # struct ucred: process, user, group
+
+
+def peer_of(end: socket.socket) -> tuple[int, int] | None:
+    """Return the process and the user at the other end, where the system tells it."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return None
+    told = end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    process, user, _ = _CREDENTIALS.unpack(told)
+    return process, user
 
 
 class Reactor(IReactorTime, IReactorFDSet):
@@ -82,6 +95,10 @@ class Channel:
         if len(self._begun) > self._longest:
             self.close()
         return True
+
+    def peer(self) -> int:
+        """Return the number of the process at the other end, 0 where it is not known."""
+        return (peer_of(self._socket) or (0, 0))[0]
 
     def send(self, line: bytes, files: Sequence[int] = ()) -> None:
         """Send a line, and files beside it."""

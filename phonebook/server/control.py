@@ -15,7 +15,6 @@ import json
 import logging
 import os
 import socket
-import struct
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -25,7 +24,7 @@ from typing import Any
 from twisted.internet.interfaces import IReadDescriptor
 from zope.interface import implementer
 
-from phonebook.server.channel import MAX_LINE, Channel, Reactor
+from phonebook.server.channel import MAX_LINE, Channel, Reactor, peer_of
 from phonebook.store import cache_file
 
 log = logging.getLogger("phonebook.server")
@@ -38,7 +37,6 @@ ASK_TIME = 5.0
 
 _PAUSE = 1.0  # seconds before the next try where the system has no room
 _LONGEST = 64  # octets of a question
-_CREDENTIALS = struct.Struct("3i")  # struct ucred: process, user, group
 _MAX_FILES = 253
 
 
@@ -64,9 +62,12 @@ class Control:
         report: Callable[[], dict[str, Any]],
         sockets: Sequence[socket.socket],
         metrics: Sequence[socket.socket],
-        finish: Callable[[], None],
+        finish: Callable[[int], None],
     ) -> None:
-        """Take the place of whoever stood at `file`. Raises OSError."""
+        """Take the place of whoever stood at `file`. Raises OSError.
+
+        `finish` is called with the number of the process that has taken over.
+        """
         self._file, self._reactor = file, reactor
         self._report, self._finish = report, finish
         self._sockets, self._metrics = sockets, metrics
@@ -135,8 +136,9 @@ class Control:
             channel.send(json.dumps(counts).encode(), files)
         elif line == b"done" and channel is self._heir:
             log.info("another server takes over")
+            heir = channel.peer()
             channel.close()
-            self._finish()
+            self._finish(heir)
         else:
             channel.send(b'{"error": "not now, or not known: status, takeover"}')
 
@@ -151,10 +153,8 @@ class Control:
 
 def _may_ask(accepted: socket.socket) -> bool:
     """Whether the other end is the owner's, or root's; where the system tells it."""
-    if not hasattr(socket, "SO_PEERCRED"):
-        return True
-    told = accepted.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    return _CREDENTIALS.unpack(told)[1] in (os.geteuid(), 0)
+    known = peer_of(accepted)
+    return known is None or known[1] in (os.geteuid(), 0)
 
 
 def _listen(file: Path) -> socket.socket:

@@ -46,19 +46,23 @@ class Seats:
 
     def __init__(self, in_all: int, for_one: int | None = None) -> None:
         """Have so many; for one network a quarter of them where nothing is said."""
-        self._in_all = in_all
-        self._for_one = max(1, in_all // 4) if for_one is None else for_one
+        self.in_all = in_all
+        self.for_one = max(1, in_all // 4) if for_one is None else for_one
         self._taken = Counter[bytes]()
         self.count = 0
         """How many are taken."""
 
     def full(self, network: bytes) -> bool:
         """Return whether there is none for this network."""
-        return self.count >= self._in_all or self.crowded(network)
+        return self.count >= self.in_all or self.crowded(network)
 
     def crowded(self, network: bytes) -> bool:
         """Return whether this network has all that one may have."""
-        return self._taken[network] >= self._for_one
+        return self._taken[network] >= self.for_one
+
+    def fullest(self, count: int) -> dict[bytes, int]:
+        """Return so many of the networks that have taken most, with how many."""
+        return dict(self._taken.most_common(count))
 
     def take(self, network: bytes) -> None:
         """Take one."""

@@ -1,12 +1,14 @@
 """The log on standard error: text, or JSON for programs; so many lines a second, whatever happens.
 
-No line holds what somebody asked.
+No line holds what somebody asked, but those of `journal` while the operator wants that. Of what
+goes wrong the place is told, and never an error's own words, which may quote anything.
 """
 
 import json
 import logging
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -19,27 +21,19 @@ log = logging.getLogger("phonebook.server")
 def set_up(level: int, format: str = "text") -> None:
     """Log to standard error from this level on, in the format `text` or `json`."""
     handler = Bounded(sys.stderr)
-    handler.setFormatter(
-        _Json() if format == "json" else logging.Formatter("phonebook: %(message)s")
-    )
+    handler.setFormatter(formatter(format))
     logging.basicConfig(level=level, handlers=[handler])
 
 
-def timed(answer: Callable[..., Any], transport: str) -> Callable[..., Any]:
-    """Return what answers a request, and logs a line about the reply."""
+def formatter(format: str) -> logging.Formatter:
+    """Return what writes lines in a format."""
+    return _Json() if format == "json" else _Text("phonebook: %(message)s")
 
-    def answered(*asked: Any) -> Any:
-        began = time.perf_counter_ns()
-        outcome = answer(*asked)
-        spent = (time.perf_counter_ns() - began) // 1_000
-        reply = outcome[0] if isinstance(outcome, tuple) else outcome
-        code, octets = (reply[:3].decode(), len(reply)) if reply else ("none", 0)
-        fields = {"code": code, "octets": octets, "microseconds": spent, "transport": transport}
-        message = "answered %s with %d octets in %d us over %s"
-        log.info(message, code, octets, spent, transport, extra={"fields": fields})
-        return outcome
 
-    return answered
+def lines() -> int:
+    """Return how many lines this process has logged within this second, or tried to."""
+    handlers = logging.getLogger().handlers
+    return sum(each.count() for each in handlers if isinstance(each, Bounded))
 
 
 class Bounded(logging.StreamHandler[Any]):
@@ -63,6 +57,20 @@ class Bounded(logging.StreamHandler[Any]):
         self._count += 1
         if self._count <= PER_SECOND:
             super().emit(record)
+
+    def count(self) -> int:
+        """Return the lines of this second so far."""
+        return self._count if int(self._clock()) == self._second else 0
+
+
+class _Text(logging.Formatter):
+    """A line of text for each line of the log, and below it where something went wrong."""
+
+    def formatException(self, ei: Any) -> str:
+        """Return the places and the kind of an error."""
+        kind, _, places = ei
+        told = ["Traceback (most recent call last):\n", *traceback.format_tb(places)]
+        return "".join(told) + getattr(kind, "__name__", "")
 
 
 class _Json(logging.Formatter):

@@ -16,18 +16,22 @@ from typing import Any, Protocol, cast
 from twisted.internet.interfaces import IReactorCore, IReactorSocket
 
 import phonebook
+from phonebook.directory.text import unicode_tables
 from phonebook.server import account, channel, reload
 from phonebook.server.answering import Answering
 from phonebook.server.control import Control, ControlError, Heir, control_file
+from phonebook.server.credentials import Credentials, Files, Renewal
+from phonebook.server.journal import Journal
 from phonebook.server.limits import MAX_CONNECTIONS, room_for
 from phonebook.server.metrics import Metrics
 from phonebook.server.notify import Manager
-from phonebook.server.reload import Reloader, read_served, tell_views
-from phonebook.server.report import Figures
-from phonebook.server.sharing import shared
+from phonebook.server.reload import Reloader, read_served
+from phonebook.server.report import Figures, budgets_of, limits_of
+from phonebook.server.sharing import mapped_budgets, new_budgets, shared
 from phonebook.server.sockets import BindError, bind, given
 from phonebook.server.state import Served, State, Tls
 from phonebook.server.steady import steady_reactor
+from phonebook.server.viewers import Viewers
 from phonebook.server.workers import Workers
 from phonebook.service.snapshot import Terms
 from phonebook.store import Fingerprint, fingerprint
@@ -36,10 +40,6 @@ log = logging.getLogger("phonebook.server")
 
 
 _KEY_OCTETS = 16
-
-
-class TlsError(Exception):
-    """TLS cannot be offered."""
 
 
 def _all_in_force(settings: Mapping[str, str]) -> list[str]:
@@ -87,6 +87,12 @@ class Options:
     log_format: str = "text"
     log_requests: bool = False
     """Whether a line is logged for each reply, without what was asked."""
+    log_addresses: str = "none"
+    """What such a line says of who asked: `none`, `network` or `full`."""
+    log_queries: int = 0
+    """For how long after the start a line is logged for each reply, with what was asked."""
+    log_queries_until: float = 0.0
+    """The time of day when that is over."""
 
 
 def serve(options: Options, ready: Callable[[str], None]) -> int:
@@ -104,8 +110,10 @@ def serve(options: Options, ready: Callable[[str], None]) -> int:
     metrics = heir.metrics if heir else []
     if options.metrics and not metrics:
         metrics = bind([options.metrics[0]], options.metrics[1], tcp=True, udp=False)
+    unicode_tables()  # which another user may not be able to read
     account.become(options.user)
-    tls = tls_of(options)
+    credentials = credentials_of(options)
+    tls = tls_of(credentials)
     before = fingerprint(options.path, options.links_out)
     served = read_served(
         options.path,
@@ -114,11 +122,16 @@ def serve(options: Options, ready: Callable[[str], None]) -> int:
         outside=options.links_out,
     )
     options = replace(options, connections=room_for(options.connections, options.workers))
-    state = state_of(options, served, tls)
+    if options.log_queries:
+        options = replace(options, log_queries_until=time.time() + options.log_queries)
+    budgets = new_budgets()
+    state = state_of(options, served, tls, mapped_budgets(os.dup(budgets)))
     running = _Running(
         cast(Reactor, steady_reactor()),
         options,
         state,
+        budgets,
+        credentials,
         before,
         bound,
         metrics if options.metrics else [],
@@ -142,6 +155,9 @@ class Crew(Protocol):
     def switch(self, done: Callable[[], None]) -> None:
         """Put the state's new snapshot in force, and call `done` when all answer from it."""
 
+    def renew(self, credentials: Credentials) -> None:
+        """Speak TLS with these from now on, as the state does."""
+
     def figures(self) -> Figures:
         """Return what is counted."""
 
@@ -156,6 +172,9 @@ class _Running:
     reactor: Reactor
     options: Options
     state: State
+    budgets: int
+    """The open file that the state's budgets are in."""
+    credentials: Credentials | None
     before: Fingerprint
     """The directory, before the state's snapshot was read."""
     sockets: list[socket.socket]
@@ -174,8 +193,18 @@ class _Running:
         self.crew: Crew = (
             Answering(self.sockets, self.state, self.reactor)
             if count == 1
-            else Workers(count, _share_of(options), self.sockets, self._share, self.reactor)
+            else Workers(
+                count,
+                _share_of(options),
+                self.sockets,
+                self._share,
+                self.budgets,
+                self.credentials,
+                self.reactor,
+            )
         )
+        self.renewal = self.credentials and Renewal(self.credentials, self._renew)
+        self.told = Viewers()
         self.reloader = Reloader(
             options.path,
             self.before,
@@ -201,21 +230,47 @@ class _Running:
         for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda each, _: self.reactor.callFromThread(self._act, each))
         self.reloader.begin(self.reactor)
+        if self.renewal:
+            self.renewal.begin(self.reactor)
+        if self.state.journal and self.state.journal.with_queries():
+            until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self._queries_until))
+            log.warning("what is asked is logged until %s (--log-queries)", until)
+            self._look_at_queries()
         self.crew.begin(self._ready)
+
+    @property
+    def _queries_until(self) -> float:
+        return self.options.log_queries_until
+
+    def _look_at_queries(self) -> None:
+        """Tell when what is asked is logged no longer; the clock may have been set meanwhile."""
+        left = self._queries_until - time.time()
+        if left > 0:
+            self.reactor.callLater(left, self._look_at_queries)
+        else:
+            log.warning("what is asked is logged no longer (--log-queries)")
 
     def _ready(self) -> None:
         self._listen()
-        if self.heir:
-            self.heir.ready()
         if hasattr(os, "geteuid") and os.geteuid() == 0:
             log.warning("this runs as root: --user NAME gives that up once the port is bound")
+        self._tell_views()
+        self.say(ready_line(self.options, self.state, self.addresses))
+        self.manager.ready(self.reactor, in_place_of_another=self.heir is not None)
+        if self.heir:
+            self.heir.ready()
+
+    def _tell_views(self) -> None:
+        """Log who sees which view, where that has not been told."""
         viewers, options = self.state.served.viewers, self.options
-        if viewers.views:
-            tell_views(viewers)
+        if viewers.views == self.told.views:
+            return
+        self.told = viewers
+        for line in viewers.told():
+            log.info("%s", line)
+        log.info("everybody else sees what is public")
         if viewers.by_certificate and (options.tls_cert is None or options.tls_client_ca is None):
             log.warning("no certificate is asked for: that takes --tls-cert and --tls-client-ca")
-        self.say(ready_line(self.options, self.state, self.addresses))
-        self.manager.ready(self.reactor)
 
     def _listen(self) -> None:
         """Open the control socket, without which everything else goes on, and the metrics."""
@@ -236,18 +291,28 @@ class _Running:
 
     def _act(self, number: int) -> None:
         if number == signal.SIGHUP:
+            if self.renewal:
+                self.renewal.renew()
             self.reloader.reload()
         else:
             self._stop(number)
 
-    def _inherited(self) -> None:
+    def _renew(self, credentials: Credentials) -> None:
+        self.state.new_tls = tls_of(credentials)
+        self.crew.renew(credentials)
+
+    def _inherited(self, heir: int) -> None:
+        if self.ended_by:
+            return
+        self.manager.inherited(heir)
         self._stop(signal.SIGTERM, others=True)
 
     def _stop(self, number: int, others: bool = False) -> None:
         if self.ended_by:  # a second signal changes nothing
             return
         self.ended_by = number
-        self.manager.stopping()
+        if not others:
+            self.manager.stopping()
         if self.control:
             self.control.close()
         self.crew.stop(self.reactor.stop, others)
@@ -255,6 +320,7 @@ class _Running:
     def _reloaded(self, switched: bool) -> None:
         """Have all answer from what was reloaded; tell who started this that it is over."""
         if switched:
+            self._tell_views()
             self.crew.switch(self.manager.reloaded)
         else:
             self.manager.reloaded()
@@ -279,12 +345,8 @@ class _Running:
                 "errors": self.reloader.errors,
             },
             "workers": figures.workers,
-            "limits": {
-                "connections": {
-                    "now": figures.connections,
-                    "most": self.options.connections,
-                }
-            },
+            "limits": limits_of(figures, self.state),
+            "budgets": budgets_of(figures, self.state),
             "requests": figures.requests,
         }
 
@@ -350,19 +412,20 @@ def state_of(
     options: Options,
     served: Served,
     tls: Callable[[bool], Tls] | None,
-    budgets: memoryview | None = None,
+    budgets: memoryview,
 ) -> State:
-    """Return the state of a process that answers; workers share the memory of the budgets."""
-    state = State(
+    """Return the state of a process that answers; all share the memory of the budgets."""
+    wanted = options.log_requests or options.log_queries_until
+    journal = Journal(options.log_requests, options.log_addresses, options.log_queries_until)
+    return State(
         served,
         tls,
         connections=options.connections,
         connections_per_network=options.connections_per_network,
         key=options.budget_key or os.urandom(_KEY_OCTETS),
         budgets=budgets,
+        journal=journal if wanted else None,
     )
-    state.log_requests = options.log_requests
-    return state
 
 
 def _share_of(options: Options) -> Options:
@@ -377,31 +440,22 @@ def _share_of(options: Options) -> Options:
     )
 
 
-def tls_of(options: Options) -> Callable[[bool], Tls] | None:
+def credentials_of(options: Options) -> Credentials | None:
+    """Return what TLS needs, if it is set up. Raises `TlsError`."""
+    if options.tls_cert is None:
+        return None
+    return Files(
+        options.tls_cert, options.tls_key or options.tls_cert, options.tls_client_ca
+    ).read()
+
+
+def tls_of(credentials: Credentials | None) -> Callable[[bool], Tls] | None:
     """Return what speaks TLS with a connection, if it is set up. Raises `TlsError`.
 
     It is told whether to ask for a certificate.
     """
-    if options.tls_cert is None:
+    if credentials is None:
         return None
-    from phonebook.server.tls import TlsServer, tls_context
+    from phonebook.server.tls import speaker
 
-    key, anchors = options.tls_key or options.tls_cert, options.tls_client_ca
-    try:
-        for each in (key, options.tls_cert, *([anchors] if anchors else [])):
-            each.open("rb").close()  # for the system's own words, with the name
-    except OSError as error:
-        raise TlsError(f"{error.filename}: {error.strerror}") from None
-    try:
-        context = tls_context(options.tls_cert, key)
-    except (OSError, ValueError):  # an ssl.SSLError is an OSError
-        raise TlsError(
-            f"{options.tls_cert}, {key}: these are no PEM certificate and its key"
-        ) from None
-    if anchors is None:
-        return lambda _asks: TlsServer(context)
-    try:
-        asking = tls_context(options.tls_cert, key, anchors)
-    except (OSError, ValueError):
-        raise TlsError(f"{anchors}: these are no certificates in PEM") from None
-    return lambda asks: TlsServer(asking if asks else context)
+    return speaker(credentials)

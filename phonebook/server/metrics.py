@@ -1,9 +1,9 @@
 """Figures for Prometheus: its text format, over as much HTTP as that needs.
 
-Labels are bounded: reply codes and transports. Whoever asks anything gets the figures, so that of
-the entries those count that everybody may find; views, and what is unlisted, are the owner's to
-know (`control`). How long a question may be, how long it may take and how many may ask at a time is
-bounded, too.
+Labels are bounded: reply codes, transports and the names of limits. Whoever asks anything gets the
+figures, so that of the entries those count that everybody may find; views, and what is unlisted,
+are the owner's to know (`control`). How long a question may be, how long it may take and how many
+may ask at a time is bounded, too.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,16 +28,31 @@ def text(report: dict[str, Any]) -> str:
 
 
 def _lines(report: dict[str, Any]) -> Iterator[str]:
-    directory, connections = report["directory"], report["limits"]["connections"]
+    directory, limits = report["directory"], report["limits"]
     restarts = sum(each["restarts"] for each in report["workers"])
     yield "# TYPE phonebook_replies_total counter"
     for transport, codes in report["requests"].items():
         for code, count in codes.items():
             yield f'phonebook_replies_total{{transport="{transport}",code="{code}"}} {count}'
+    yield "# TYPE phonebook_limit_now gauge"
+    for name, limit in limits.items():
+        yield f'phonebook_limit_now{{limit="{name}"}} {limit["now"]}'
+    yield "# TYPE phonebook_limit_most gauge"
+    for name, limit in limits.items():
+        yield f'phonebook_limit_most{{limit="{name}"}} {limit["most"]}'
+    yield "# TYPE phonebook_refused_total counter"
+    for name, limit in limits.items():
+        if "refused" in limit:
+            yield f'phonebook_refused_total{{limit="{name}"}} {limit["refused"]}'
+    yield "# TYPE phonebook_budgets_exhausted gauge"
+    for transport, budgets in report["budgets"].items():
+        for of in ("networks", "wider", "all"):
+            labels = f'transport="{transport}",of="{of}"'
+            yield f"phonebook_budgets_exhausted{{{labels}}} {budgets[of]}"
     for name, kind, value in (
         ("entries", "gauge", directory["found"]),
-        ("connections", "gauge", connections["now"]),
-        ("connections_limit", "gauge", connections["most"]),
+        ("connections", "gauge", limits["connections"]["now"]),
+        ("connections_limit", "gauge", limits["connections"]["most"]),
         ("worker_restarts_total", "counter", restarts),
         ("directory_loaded_timestamp_seconds", "gauge", directory["loaded"]),
         ("directory_refused", "gauge", int(bool(directory["errors"]))),

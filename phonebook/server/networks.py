@@ -22,3 +22,9 @@ def network(address: str) -> bytes:
     """Return the network of an address: the first 24 bits of four octets, 56 of sixteen."""
     octets = packed(address)
     return octets[:3] if len(octets) == 4 else octets[:7]
+
+
+def written(network: bytes) -> str:
+    """Return a network as people write it."""
+    family, size = (socket.AF_INET, 4) if len(network) == 3 else (socket.AF_INET6, 16)
+    return f"{socket.inet_ntop(family, network.ljust(size, bytes(1)))}/{8 * len(network)}"

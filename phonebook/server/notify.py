@@ -28,7 +28,8 @@ class Manager:
         if self._address.startswith("@"):  # an abstract name
             self._address = "\0" + self._address[1:]
         own = str(os.getpid())
-        self._watched = _number(told["WATCHDOG_USEC"]) if told["WATCHDOG_PID"] in ("", own) else 0
+        self._watch_time = _number(told["WATCHDOG_USEC"])
+        self._watched = told["WATCHDOG_PID"] in ("", own)
         self._opened = _number(told["LISTEN_FDS"]) if told["LISTEN_PID"] == own else 0
 
     def sockets(self) -> list[socket.socket]:
@@ -40,11 +41,14 @@ class Manager:
         self._opened = 0
         return taken
 
-    def ready(self, reactor: IReactorTime) -> None:
-        """Say that everybody is answered, and from now on that this loop still turns."""
-        self._tell("READY=1")
-        if self._watched:
-            self._alive(reactor, self._watched / 2_000_000)
+    def ready(self, reactor: IReactorTime, in_place_of_another: bool = False) -> None:
+        """Say that everybody is answered, and from now on that this loop still turns.
+
+        In place of another process of the same service, this is the one to watch from now on.
+        """
+        self._tell(f"MAINPID={os.getpid()}\nREADY=1" if in_place_of_another else "READY=1")
+        if self._watch_time and (self._watched or in_place_of_another):
+            self._alive(reactor, self._watch_time / 2_000_000)
 
     def reloading(self) -> None:
         """Say that a reload has begun; `reloaded` says that it has ended, well or not."""
@@ -53,6 +57,14 @@ class Manager:
     def reloaded(self) -> None:
         """Say that what is served is in force again."""
         self._tell("READY=1")
+
+    def inherited(self, heir: int) -> None:
+        """Say that another process is the service from now on: it lives, though this one ends.
+
+        Where NotifyAccess= is `main`, as it is by itself, only this one is believed yet.
+        """
+        if heir:
+            self._tell(f"MAINPID={heir}")
 
     def stopping(self) -> None:
         """Say that the end has begun."""

@@ -135,13 +135,6 @@ def _nice(pid: int) -> None:
     os.setpriority(os.PRIO_PROCESS, pid, _NICE)
 
 
-def tell_views(viewers: Viewers) -> None:
-    """Log who sees which view."""
-    for line in viewers.told():
-        log.info("%s", line)
-    log.info("everybody else sees what is public")
-
-
 class _Refused(DirectoryError):
     """A process of its own refused the directory, and said why."""
 
@@ -233,13 +226,10 @@ class Reloader:
             log.info("the directory changed while it was read: it is read again")
             self._served = None  # some of it may have been read before the change, some after
             return self._end(False)
-        before = self._state.served.viewers.views
         began = time.perf_counter()
         self._state.served = served
         log.debug("the switch took %.3f ms", (time.perf_counter() - began) * 1_000)
         log.info("reloaded: %d entries from %s", served.public.count, self._path)
-        if served.viewers.views != before:
-            tell_views(served.viewers)
         self.loaded, self.errors = time.time(), []
         self._end(True)
 

@@ -1,17 +1,21 @@
 """What is served as an open file, which any process of ours can map.
 
 So workers read no directory and depend on none: they answer from what their supervisor has in
-force, even where the directory is broken by now, or has no cache. The pages are shared by all.
+force, even where the directory is broken by now, or has no cache; with the credentials of TLS it is
+the same. The pages are shared by all.
 """
 
 import mmap
 import os
+import pickle
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 from phonebook import store
 from phonebook.server.budget import BUDGET_OCTETS
+from phonebook.server.credentials import Credentials
 from phonebook.server.reload import TermsOf, serving
 from phonebook.server.state import Served
 from phonebook.service import image
@@ -25,7 +29,7 @@ def shared(path: Path, place: Path | None, served: Served, outside: bool = False
     if place is not None and store.cached(path, place, outside=outside) is not None:
         with suppress(OSError):
             return os.open(store.cache_file(path, place), os.O_RDONLY | os.O_CLOEXEC)
-    number = _nameless()
+    number = nameless()
     views = {view: each.compiled for view, each in served.snapshots.items()}
     with open(number, "wb", closefd=False) as file:
         for piece in image.dump(views, {}):
@@ -45,7 +49,7 @@ def mapped(number: int, terms: TermsOf) -> Served:
 
 def new_budgets() -> int:
     """Return an open file in which the workers' budgets are, all of them paid."""
-    number = _nameless()
+    number = nameless()
     os.ftruncate(number, 2 * BUDGET_OCTETS)
     return number
 
@@ -58,7 +62,25 @@ def mapped_budgets(number: int) -> memoryview:
         os.close(number)
 
 
-def _nameless() -> int:
+def shared_credentials(credentials: Credentials | None) -> int:
+    """Return an open file that holds what TLS needs, if there is TLS."""
+    number = nameless()
+    with open(number, "wb", closefd=False) as file:
+        pickle.dump(credentials, file)
+    return number
+
+
+def mapped_credentials(number: int) -> Credentials | None:
+    """Return what TLS needs, from an open file, and close that."""
+    try:
+        with mmap.mmap(number, 0, access=mmap.ACCESS_READ) as octets:
+            return cast(Credentials | None, pickle.loads(octets))
+    finally:
+        os.close(number)
+
+
+def nameless() -> int:
+    """Return a new open file without a name, in memory where the system can."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("phonebook snapshot")
     with tempfile.TemporaryFile() as file:

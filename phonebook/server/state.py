@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from phonebook.server.budget import BUDGET_OCTETS, Budget
+from phonebook.server.journal import Journal
 from phonebook.server.limits import MAX_CONNECTIONS, MAX_HANDSHAKES, Refused, Seats
 from phonebook.server.viewers import PUBLIC, Certificate, Viewers
 from phonebook.service.snapshot import Snapshot, Terms
@@ -52,12 +53,15 @@ class Served:
 
     def seen(self, address: str, certificate: Certificate | None = None) -> Snapshot:
         """Return what is seen from an address, by who shows this certificate."""
-        viewers = self.viewers
-        if not viewers.views:
+        if not self.viewers.views:
             return self.snapshots[PUBLIC]
+        return self.snapshots[self.view(address, certificate)]
+
+    def view(self, address: str, certificate: Certificate | None = None) -> str:
+        """Return the name of the view of who asks from an address, and shows this certificate."""
         if certificate is None:
-            return self.snapshots[viewers.of_address(address)]
-        return self.snapshots[viewers.of_certificate(certificate, address)]
+            return self.viewers.of_address(address)
+        return self.viewers.of_certificate(certificate, address)
 
 
 class State:
@@ -72,6 +76,7 @@ class State:
         connections_per_network: int | None = None,
         key: bytes = b"",
         budgets: memoryview | None = None,
+        journal: Journal | None = None,
     ) -> None:
         """Begin with what is served; `key` is the budgets' and nobody else's; see `Budget`.
 
@@ -90,8 +95,7 @@ class State:
         """Replies, by transport and by code."""
         self.told_no_tls = False
         """Whether a line has said that TLS was asked for in vain."""
-        self.log_requests = False
-        """Whether a line is logged for each reply."""
+        self.journal = journal
 
 
 def tally(counts: defaultdict[bytes, int], replies: Sequence[bytes]) -> None:

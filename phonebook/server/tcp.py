@@ -13,7 +13,7 @@ import time
 from twisted.internet.interfaces import IReadWriteDescriptor
 from zope.interface import implementer
 
-from phonebook.server.logs import timed
+from phonebook.server.journal import Journal
 from phonebook.server.networks import network
 from phonebook.server.poller import Waiting
 from phonebook.server.state import Served, State, Tls, tally
@@ -26,11 +26,16 @@ from phonebook.wire.codes import (
     LINGER_TIME,
     MAX_PENDING_OCTETS,
     MAX_PENDING_REQUESTS,
+    MAX_REPLY,
 )
 
 log = logging.getLogger("phonebook.server")
 
 _RECEIVE = 65_536  # octets
+MAX_HELD = 2 * _RECEIVE + MAX_PENDING_OCTETS + MAX_REPLY
+"""Octets that may wait at a connection: of one read, with what of TLS was not whole before it, and
+of replies, the last of them whole."""
+
 _TLS_HANDSHAKE = 0x16
 _AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: the system keeps nothing for the peer
 
@@ -56,6 +61,7 @@ class Connection:
         self._tls: Tls | None = None
         self._reader = LineReader()
         self._lines: list[bytes] = []  # not answered yet
+        self._took = 0  # octets, in the read that these came with
         self._unsent: bytes | memoryview = b""
         self._reading = True
         self._ending = False  # nothing more is read: what waits is answered, then our half is shut
@@ -96,6 +102,7 @@ class Connection:
             if text is None:
                 return self.close()
             octets = text
+        self._took = len(octets)
         self._lines = self._reader.feed(octets)
         self._go_on()
 
@@ -163,21 +170,30 @@ class Connection:
             self._snapshot = served.seen(self._address, certificate)
         lines, snapshot = self._lines, self._snapshot
         replies, size, closes = [], 0, False
-        answer_to = answer
-        if self._state.log_requests:
-            answer_to = timed(answer, "tls" if self._tls else "tcp")
+        journal, began, took = self._state.journal, 0, list[int]()
+        if journal and not journal.wanted():
+            journal = None
         for line in lines[:MAX_PENDING_REQUESTS]:
-            reply, closes = answer_to(line, snapshot)
+            if journal:
+                began = time.perf_counter_ns()
+            reply, closes = answer(line, snapshot)
+            if journal:
+                took.append(time.perf_counter_ns() - began)
             replies.append(reply)
             size += len(reply)
             if closes or size >= MAX_PENDING_OCTETS:
                 break
         if served.pace:
             self._charge(lines, replies, served.pace)
+        asked = lines[: len(replies)]
         del lines[: len(replies)]
         if self._reader.too_long and not lines and not closes:
+            asked.append(b"")
+            took.append(0)
             replies.append(render(Code.LINE_TOO_LONG))
             closes = True
+        if journal:
+            self._tell(journal, asked, replies, took)
         if closes:  # nothing that came later is parsed (T-2)
             self._reader, self._ending = LineReader(), True
             lines.clear()
@@ -198,6 +214,17 @@ class Connection:
                 if refusal is not None:
                     replies[place] = refusal
                     self._state.refused.over_tcp += 1
+
+    def _tell(
+        self, journal: Journal, asked: list[bytes], replies: list[bytes], took: list[int]
+    ) -> None:
+        """Have lines written about replies; a view has its name here alone."""
+        transport, certificate = "tcp", None
+        if self._tls is not None:
+            transport, certificate = "tls", self._tls.certificate
+        view = self._state.served.view(self._address, certificate)
+        for line, reply, nanoseconds in zip(asked, replies, took, strict=True):
+            journal.tell(transport, self._address, view, line, reply, nanoseconds)
 
     def _send(self, octets: bytes | memoryview) -> bool:
         """Send at once, which nearly always takes all; return whether it did."""
@@ -265,6 +292,25 @@ class Connection:
             self.close()
         elif now - self._opened >= terms.connection_time:
             self.finish()
+        elif self._tls is not None and self._tls.ready and self._is_over(self._tls):
+            if self._reading:
+                self.finish()
+            else:  # what waits is not answered by a view that has ended
+                self.close()
+
+    def _is_over(self, tls: Tls) -> bool:
+        """Return whether the time of what the peer has shown is over (V-11)."""
+        return tls.certificate is not None and tls.certificate.until <= time.time()
+
+    def load(self, now: float) -> dict[str, float]:
+        """Return what it has of what is bounded, by the names of `report`, as `watch` saw it."""
+        waiting = len(self._lines)
+        held = (self._took if waiting else 0) + len(self._unsent)
+        session = 0.0 if self._opened is None else now - self._opened
+        found = {"requests": waiting, "octets": held, "session": session}
+        if self._phase in ("handshake", "line", "idle"):
+            found[self._phase] = now - self._since
+        return found
 
     def close(self) -> None:
         """Close, at once if the peer has not taken what it had to."""

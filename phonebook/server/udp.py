@@ -14,7 +14,6 @@ from functools import lru_cache
 from twisted.internet.interfaces import IReadDescriptor
 from zope.interface import implementer
 
-from phonebook.server.logs import timed
 from phonebook.server.state import Served, State
 from phonebook.service.answer import answer_datagram, cost, enough_datagrams
 from phonebook.wire.codes import FORBIDDEN_SOURCE_PORTS
@@ -37,7 +36,6 @@ class DatagramPort:
         """Take over a bound, non-blocking socket."""
         self._socket, self._state = bound, state
         self._counts = state.counts["udp"]
-        self._answer_to = timed(answer_datagram, "udp") if state.log_requests else answer_datagram
         self._dropped = FORBIDDEN_SOURCE_PORTS | {bound.getsockname()[1]}  # U-7
 
     def fileno(self) -> int:
@@ -79,15 +77,21 @@ class DatagramPort:
         self, datagram: bytes, address: str, served: Served, pace: float, now: float
     ) -> bytes | None:
         """Return what a datagram from an address gets at this time, if anything."""
-        reply = self._answer_to(datagram, served.seen(address))
-        if reply is None:
-            return None
-        budget = self._state.over_udp
-        if pace and not budget.charge(budget.account(address), cost(datagram, reply), now, pace):
-            refusal = enough_datagrams(datagram)
-            self._state.refused.over_udp += refusal is not None
-            reply = refusal or reply
-        self._counts[reply[:3]] += 1
+        journal = self._state.journal
+        began = time.perf_counter_ns() if journal else 0
+        reply = answer_datagram(datagram, served.seen(address))
+        took = time.perf_counter_ns() - began if journal else 0
+        if reply is not None:
+            budget = self._state.over_udp
+            if pace and not budget.charge(
+                budget.account(address), cost(datagram, reply), now, pace
+            ):
+                refusal = enough_datagrams(datagram)
+                self._state.refused.over_udp += refusal is not None
+                reply = refusal or reply
+            self._counts[reply[:3]] += 1
+        if journal and journal.wanted():
+            journal.tell("udp", address, served.view(address), datagram, reply or b"", took)
         return reply
 
 

@@ -5,6 +5,7 @@ address sees more than any other that no view names.
 """
 
 import ipaddress
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -29,16 +30,20 @@ class Certificate:
     """The SHA-256 of its SubjectPublicKeyInfo, in hexadecimal."""
     names: frozenset[str] = frozenset()
     """Its subject alternative names, as views have them."""
+    until: float = math.inf
+    """The time of day at which it is over."""
 
 
-def read_certificate(der: bytes, described: Mapping[str, Any]) -> Certificate:
+def read_certificate(
+    der: bytes, described: Mapping[str, Any], until: float = math.inf
+) -> Certificate:
     """Read a certificate, as DER and as `getpeercert` describes it. Raises `ValueError`."""
     names = frozenset(
         _name(_KINDS[kind], value)
         for kind, value in described.get("subjectAltName", ())
         if kind in _KINDS
     )
-    return Certificate(sha256(_public_key(der)).hexdigest(), names)
+    return Certificate(sha256(_public_key(der)).hexdigest(), names, until)
 
 
 def _name(kind: str, value: str) -> str:

@@ -9,13 +9,14 @@ import pickle
 import signal
 import socket
 import sys
+from dataclasses import asdict
 from typing import Any, cast
 
 from phonebook.server import logs
 from phonebook.server.answering import Answering
 from phonebook.server.channel import Channel
 from phonebook.server.main import Options, Reactor, state_of, terms_of, tls_of
-from phonebook.server.sharing import mapped, mapped_budgets
+from phonebook.server.sharing import mapped, mapped_budgets, mapped_credentials
 from phonebook.server.state import State
 from phonebook.server.steady import steady_reactor
 from phonebook.server.workers import BEAT
@@ -46,6 +47,8 @@ class Worker:
             case "map":
                 self._state.served = mapped(self._channel.files.pop(0), self._terms)
                 self._tell("mapped")
+            case "renew":
+                self._state.new_tls = tls_of(mapped_credentials(self._channel.files.pop(0)))
             case "stop":
                 self.stop(order["others"])
 
@@ -55,7 +58,8 @@ class Worker:
         bound = self._channel.take_sockets(sockets)
         served = mapped(self._channel.files.pop(0), self._terms)
         budgets = mapped_budgets(self._channel.files.pop(0))
-        self._state = state_of(options, served, tls_of(options), budgets)
+        tls = tls_of(mapped_credentials(self._channel.files.pop(0)))
+        self._state = state_of(options, served, tls, budgets)
         # a few at a time: who is busy with these leaves the next to the others
         self._answering = Answering(bound, self._state, self._reactor, accept_at_once=_ACCEPT)
         self._tell("ready")
@@ -66,8 +70,7 @@ class Worker:
 
     def _beat(self) -> None:
         assert self._answering is not None
-        figures = self._answering.figures()
-        self._tell("figures", connections=figures.connections, requests=figures.requests)
+        self._tell("figures", figures=asdict(self._answering.figures()))
         self._reactor.callLater(BEAT, self._beat)
 
     def _tell(self, what: str, **more: Any) -> None:
@@ -85,8 +88,7 @@ class Worker:
 
     def _end(self) -> None:
         if self._answering is not None:
-            figures = self._answering.figures()
-            self._tell("figures", connections=0, requests=figures.requests)
+            self._tell("figures", figures=asdict(self._answering.figures().when_ended()))
         self._reactor.stop()
 
 

@@ -6,7 +6,8 @@ A socket for each of them (SO_REUSEPORT) would be read by one alone: what waits 
 worker to come back, a client behind one port stays with one worker, and a server that takes over,
 or that systemd hands its sockets, would need as many workers as there were.
 
-The supervisor alone watches the directory. It hands the workers each snapshot as an open file.
+The supervisor alone watches the directory and the files of TLS. It hands the workers each snapshot,
+and what TLS needs, as an open file.
 """
 
 import json
@@ -18,13 +19,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from phonebook.directory.problems import cure
 from phonebook.server.answering import STOP_TIME
 from phonebook.server.channel import Channel, Reactor
-from phonebook.server.report import Counts, Figures, added
-from phonebook.server.sharing import new_budgets
+from phonebook.server.credentials import Credentials
+from phonebook.server.report import Figures, added
+from phonebook.server.sharing import shared_credentials
 
 log = logging.getLogger("phonebook.server")
 
@@ -51,8 +54,7 @@ class _Worker:
         self.began = self.heard = 0.0  # seconds of the monotonic clock
         self.since = 0.0  # the time of day
         self.restarts = self.short_lives = 0
-        self.connections = 0
-        self.requests: Counts = {}
+        self.figures = Figures()
 
     @property
     def pid(self) -> int:
@@ -79,15 +81,21 @@ class Workers:
         options: object,
         sockets: Sequence[socket.socket],
         share: Callable[[], int],
+        budgets: int,
+        credentials: Credentials | None,
         reactor: Reactor,
     ) -> None:
-        """Hand `options` and sockets to each, and what `share` returns; `begin` starts them."""
+        """Hand `options`, sockets and credentials to each, what `share` returns, and budgets.
+
+        `begin` starts them.
+        """
         self._options = pickle.dumps(options).hex()
         self._sockets, self._share, self._reactor = sockets, share, reactor
-        self._snapshot, self._budgets = share(), new_budgets()
+        self._snapshot, self._budgets = share(), budgets
         self._short = False  # of files or memory, which has been told
+        self._credentials = shared_credentials(credentials)
         self._workers = [_Worker() for _ in range(count)]
-        self._ended: Counts = {}  # what was counted by workers that are no more
+        self._ended = Figures()  # what was counted by workers that are no more
         self._ready: Callable[[], None] | None = None
         self._switched: Callable[[], None] | None = None
         self._stopped: Callable[[], None] | None = None
@@ -118,17 +126,23 @@ class Workers:
                 each.channel.send(b'{"do": "map"}', [self._snapshot])
         self._told()
 
+    def renew(self, credentials: Credentials) -> None:
+        """Hand out what TLS needs from now on."""
+        socket.close(self._credentials)
+        self._credentials = shared_credentials(credentials)
+        for each in self._workers:
+            if each.lives:
+                each.channel.send(b'{"do": "renew"}', [self._credentials])
+
     def figures(self) -> Figures:
         """Return what all of them count, as they last said; and who they are."""
-        requests = self._ended
-        for each in self._workers:
-            requests = added(requests, each.requests)
         workers: list[dict[str, Any]] = [
             {"pid": each.pid, "since": each.since, "restarts": each.restarts}
-            | {"connections": each.connections}
+            | {"connections": each.figures.used.get("connections", 0)}
             for each in self._workers
         ]
-        return Figures(sum(each.connections for each in self._workers), requests, workers)
+        told = added([self._ended, *(each.figures for each in self._workers)])
+        return replace(told, workers=workers)
 
     def stop(self, done: Callable[[], None], others: bool = False) -> None:
         """Have all answer what they were asked and end, and call `done`; see `Answering.stop`."""
@@ -164,7 +178,8 @@ class Workers:
             lambda: self._ends(worker),
         )
         first = {"do": "begin", "options": self._options, "sockets": len(self._sockets)}
-        files = [*(each.fileno() for each in self._sockets), self._snapshot, self._budgets]
+        files = [each.fileno() for each in self._sockets]
+        files += [self._snapshot, self._budgets, self._credentials]
         worker.channel.send(json.dumps(first).encode(), files)
 
     def _heard(self, worker: _Worker, told: dict[str, Any]) -> None:
@@ -175,7 +190,7 @@ class Workers:
             case "mapped":
                 worker.owes -= 1
             case "figures":
-                worker.connections, worker.requests = told["connections"], told["requests"]
+                worker.figures = Figures(**told["figures"])
         self._told()
 
     def _told(self) -> None:
@@ -196,8 +211,8 @@ class Workers:
         if worker.process is None or worker.process.poll() is None:
             self._reactor.callLater(_REAP, self._ends, worker)
             return
-        self._ended = added(self._ended, worker.requests)
-        worker.requests, worker.connections = {}, 0
+        self._ended = added([self._ended, worker.figures.when_ended()])
+        worker.figures = Figures()
         worker.ready, worker.owes = False, 0
         if self._stopped is None:
             lived = time.monotonic() - worker.began

@@ -16,7 +16,7 @@ from zlib import crc32
 from phonebook.beside import Begin, later
 from phonebook.directory.entry import Directory, Entry, Header, Referral, View
 from phonebook.directory.project import exact, known, project
-from phonebook.directory.text import fold
+from phonebook.directory.text import unicode_tables
 from phonebook.search.build import Places, build, hashed, in_order
 from phonebook.search.match import Index
 from phonebook.search.near import Nearest
@@ -223,7 +223,7 @@ class Snapshot:
 
     def __init__(self, compiled: Compiled, terms: Terms) -> None:
         """Answer from what was compiled."""
-        fold("\u00e9")  # reads its tables, or the first to need them learns that no entry did
+        unicode_tables()  # now, or the first to need them learns that no entry did
         self.compiled, self.terms = compiled, terms
         self.views = compiled.views
         self.listed = compiled.listed

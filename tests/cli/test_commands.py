@@ -20,7 +20,7 @@ COMMANDS = (
     *("serve", "lookup", "check", "conformance", "demo"),
     *("init", "config", "systemd", "port"),
 )
-SCREEN = 41  # lines
+SCREEN = 43  # lines
 TIME = 60.0  # seconds until a test gives up
 
 

@@ -379,3 +379,20 @@ def test_connections_of_a_network(serve: Serve, tmp_path: Path) -> None:
         ours[0].close()
         server.until(lambda: is_served(connect("127.0.9.1")))
     server.until(lambda: is_served(connect("127.0.5.1")))
+
+
+def test_how_many_are_exhausted() -> None:
+    """Each network counts once, and a wider one when those in it have had enough."""
+    budget = Budget(b"key")
+    assert budget.exhausted(0.0) == {"networks": 0, "wider": 0, "all": 0}
+    for network in range(3):
+        account = budget.account(f"192.0.{network}.1")
+        while budget.charge(account, 32, 0.0, 0.5):
+            pass
+    assert budget.exhausted(0.0) == {"networks": 3, "wider": 0, "all": 0}
+    for network in range(20):
+        while budget.charge(budget.account(f"198.51.{network}.1"), 32, 0.0, 0.5):
+            pass
+    # the wider one is used up by 15 of them: the others had nothing
+    assert budget.exhausted(0.0) == {"networks": 18, "wider": 1, "all": 0}
+    assert budget.exhausted(60.0) == {"networks": 0, "wider": 0, "all": 0}, "the clock pays"

@@ -195,6 +195,9 @@ def test_kills_and_reloads_lose_nothing(
     def workers() -> list[int]:
         return [each["pid"] for each in workers_of(folder, place)]
 
+    workers()  # the first question, and the first reload, take what all later ones need
+    editions.change(server)
+    server.until(lambda: editions.oldest() == editions.newest)
     before, kills = held(server.pid), list[float]()
     bound = sockets(server.pid)  # which workers have as soon as they begin
     next_kill = next_change = now = time.monotonic()

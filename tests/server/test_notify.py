@@ -22,7 +22,8 @@ for place, number in enumerate(files):
     os.dup2(number, 100 + place)
 for place in range(len(files)):
     os.dup2(100 + place, 3 + place, inheritable=True)
-os.environ["LISTEN_PID"] = os.environ["WATCHDOG_PID"] = str(os.getpid())
+os.environ["LISTEN_PID"] = str(os.getpid())
+os.environ.setdefault("WATCHDOG_PID", str(os.getpid()))
 os.execv(sys.executable, [sys.executable, "-m", "phonebook", "serve", *sys.argv[2:]])
 """
 ADA = b"ENTRY fields=phone ada-byron"
@@ -54,15 +55,22 @@ class Manager:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind("\0" + address[1:] if address.startswith("@") else address)
         self._socket.settimeout(WAIT)
-        self.watched: list[float] = []
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        self.alive: set[int] = set()
+        """Processes that gave a sign of life."""
 
     def hear(self) -> str:
         """Return the next message that is no sign of life."""
+        return self.hear_from()[1]
+
+    def hear_from(self) -> tuple[int, str]:
+        """Return it with the process that the system says it is from."""
         while True:
-            message = self._socket.recv(1_024).decode()
-            if message != "WATCHDOG=1":
-                return message
-            self.watched.append(time.monotonic())
+            octets, beside, _, _ = self._socket.recvmsg(1_024, socket.CMSG_SPACE(12))
+            pid = int.from_bytes(beside[0][2][:4], sys.byteorder)
+            if octets != b"WATCHDOG=1":
+                return pid, octets.decode()
+            self.alive.add(pid)
 
     def close(self) -> None:
         self._socket.close()
@@ -119,7 +127,6 @@ def test_as_a_service(
             server.signal(signal.SIGHUP)
             assert manager.hear().startswith("RELOADING=1\n")
             assert manager.hear() == "READY=1", "a broken directory is no reason to be restarted"
-            manager.watched.clear()
             server.until(lambda: "goes on answering" in server.said)
             server.signal(signal.SIGTERM)
             while (message := manager.hear()) != "STOPPING=1":  # the poll may have reloaded, too
@@ -156,3 +163,40 @@ def test_sockets_that_do_not_serve() -> None:
         both.listen()
         with pytest.raises(BindError, match="ipv6-only"):
             given([both])
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_takeover_as_a_service(lab: Path, tmp_path: Path, workers: str) -> None:
+    """The manager is told which process the service is by now; by the old one, too.
+
+    A manager believes the main process alone, unless NotifyAccess= says more. That the old one
+    stops is not told: it would be the end of the service.
+    """
+    manager = Manager(f"@phonebook-takeover-{os.getpid()}-{workers}")
+    # few signs of life: a queue of datagrams is short, and nobody reads it while old ones end
+    environment = {"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "60000000"}
+    flags = ["--cache", str(tmp_path / "c"), "--workers", workers, str(lab)]
+    servers = [Managed([], environment, "--host", "127.0.0.1", "--port", "0", *flags)]
+    try:
+        assert manager.hear_from() == (servers[0].pid, "READY=1")
+        servers.append(Managed([], {**environment, "WATCHDOG_PID": "1"}, "--takeover", *flags))
+        old, new = servers
+        said = {manager.hear_from(), manager.hear_from()}
+        assert said == {
+            (new.pid, f"MAINPID={new.pid}\nREADY=1"),
+            (old.pid, f"MAINPID={new.pid}"),
+        }
+        assert old.wait() == 0
+        new.wait_ready()
+        assert new.ask(ADA + b"\r\n").startswith(b"250 ")
+        new.signal(signal.SIGHUP)
+        pid, message = manager.hear_from()
+        assert (pid, message.partition("\n")[0]) == (new.pid, "RELOADING=1")
+        assert manager.hear_from() == (new.pid, "READY=1")
+        new.signal(signal.SIGTERM)
+        assert manager.hear_from() == (new.pid, "STOPPING=1")
+        assert manager.alive >= {pid for pid, _ in said}, "each is watched in its time"
+    finally:
+        for each in servers:
+            each.end()
+        manager.close()

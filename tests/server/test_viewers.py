@@ -1,25 +1,21 @@
 """Views over real sockets and in code: who sees which, by network and by certificate."""
 
 import contextlib
-import datetime
 import ipaddress
 import socket
 import ssl
 from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
+from authority import Authority, ask_tls, context, key_of, x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from running import Server, read_all, write
 
 from phonebook.directory.entry import View
 from phonebook.server.viewers import PUBLIC, Certificate, Viewers, read_certificate
-
-x509 = pytest.importorskip("cryptography.x509")
-
-from cryptography.hazmat.primitives import hashes, serialization  # noqa: E402
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa  # noqa: E402
 
 Serve = Callable[..., Server]
 
@@ -108,58 +104,6 @@ def test_told() -> None:
 
 
 # In code: certificates
-
-
-class Authority:
-    """Makes certificates: of servers, of clients."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        """Make its own."""
-        self.folder, self.name = folder, name
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        self.file = folder / f"{name}-ca.pem"
-        own = self._build(name, self.key.public_key(), [], authority=True)
-        self.file.write_bytes(own.public_bytes(serialization.Encoding.PEM))
-
-    def _build(
-        self, name: str, key: Any, names: list[Any], authority: bool = False, days: int = 1
-    ) -> Any:
-        def called(text: str) -> Any:
-            return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
-
-        now = datetime.datetime.now(datetime.UTC)
-        made = (
-            x509.CertificateBuilder(
-                called(self.name), called(name), key, x509.random_serial_number()
-            )
-            .not_valid_before(now - datetime.timedelta(days=9))
-            .not_valid_after(now + datetime.timedelta(days=days))
-            .add_extension(x509.BasicConstraints(authority, None), critical=True)
-        )
-        if names:
-            made = made.add_extension(x509.SubjectAlternativeName(names), critical=False)
-        return made.sign(self.key, hashes.SHA256())
-
-    def make(self, name: str, *names: Any, days: int = 1, key: Any = None) -> Path:
-        """Return the file of a certificate and its key."""
-        key = key or ec.generate_private_key(ec.SECP256R1())
-        file = self.folder / f"{name}.pem"
-        certificate = self._build(name, key.public_key(), list(names), days=days)
-        form = serialization.PrivateFormat.PKCS8
-        plain = serialization.NoEncryption()
-        file.write_bytes(
-            key.private_bytes(serialization.Encoding.PEM, form, plain)
-            + certificate.public_bytes(serialization.Encoding.PEM)
-        )
-        return file
-
-
-def key_of(file: Path) -> str:
-    """Return the SHA-256 of a certificate's public key, by another way than the server's."""
-    certificate = x509.load_pem_x509_certificate(file.read_bytes())
-    form = serialization.PublicFormat.SubjectPublicKeyInfo
-    key = certificate.public_key().public_bytes(serialization.Encoding.DER, form)
-    return sha256(key).hexdigest()
 
 
 def der_of(file: Path) -> bytes:
@@ -280,30 +224,6 @@ def secure(serve: Serve, us: Authority, certificates: str) -> Server:
     return serve(where, "--tls-cert", str(own), "--tls-client-ca", str(us.file))
 
 
-def context(us: Authority, shown: Path | None = None) -> ssl.SSLContext:
-    made = ssl.create_default_context(cafile=str(us.file))
-    made.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
-    made.set_alpn_protocols(["phonebook/1"])
-    if shown:
-        made.load_cert_chain(shown)
-    return made
-
-
-def ask_tls(
-    server: Server,
-    tls: ssl.SSLContext,
-    session: ssl.SSLSession | None = None,
-    source: str = "",
-    asked: bytes = b"ENTRY mary\r\n",
-) -> tuple[bytes, ssl.SSLSession | None, bool]:
-    """Return the reply to a request inside TLS, the session, and whether it was resumed."""
-    plain = server.connect(source=source)
-    with tls.wrap_socket(plain, server_hostname="localhost", session=session) as connection:
-        connection.sendall(asked)
-        reply = connection.recv(65_536)
-        return reply, connection.session, bool(connection.session_reused)
-
-
 def test_by_certificate_over_tls(serve: Serve, us: Authority) -> None:
     keyed = us.make("keyed")
     named = us.make("named", x509.DNSName("Desk.Example"), x509.RFC822Name("ada@lab.example"))
@@ -334,7 +254,7 @@ def test_bad_certificates(serve: Serve, us: Authority, tmp_path: Path) -> None:
     """One that is not good ends the handshake, from a network with a view as well (V-8)."""
     (tmp_path / "them").mkdir()
     them = Authority(tmp_path / "them", "us")  # of the same name, and nobody's
-    old = us.make("old", days=-1)
+    old = us.make("old", seconds=-86_400)
     foreign = them.make("foreign")
     keys = f"{{key: {key_of(old)}}}, {{key: {key_of(foreign)}}}"
     server = secure(serve, us, keys)
@@ -415,8 +335,15 @@ def test_an_open_tls_connection_after_a_reload(serve: Serve, us: Authority) -> N
 
 
 def test_certificates_that_nobody_asks_for(serve: Serve, tmp_path: Path) -> None:
+    """It is told at the start, and when a load brings the first of them, with who sees what."""
     server = serve(directory(tmp_path, "{name: 'dns:desk.example'}"))
     assert "no certificate is asked for" in server.said
+    directory(tmp_path)
+    server.until(lambda: "view board: seen by 127.0.1.0/24; includes staff" in server.said)
+    assert server.said.count("no certificate is asked for") == 1
+    directory(tmp_path, "{name: 'dns:desk.example'}")
+    server.until(lambda: server.said.count("no certificate is asked for") == 2)
+    assert server.said.count("certificate dns:desk.example; includes staff") == 2
 
 
 def test_anchors_that_are_none(serve: Serve, us: Authority, lab: Path) -> None:

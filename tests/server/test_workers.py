@@ -22,7 +22,7 @@ from loads import Datagrams, Load, OneShot, Staying, on_the_way
 from running import WAIT, Server, read_all, write
 
 from phonebook.server.control import MAX_ASKING, Asking, ControlError, control_file
-from phonebook.server.logs import PER_SECOND, Bounded
+from phonebook.server.logs import PER_SECOND, Bounded, formatter
 from phonebook.wire import parse_reply
 
 Serve = Callable[..., Server]
@@ -253,10 +253,51 @@ def test_status(serve: Serve, lab: Path, place: Path, workers: str) -> None:
     assert report["directory"]["views"]["public"]["entries"] == 2
     assert report["directory"]["path"] == str(lab)
     assert len(report["workers"]) == (2 if workers == "2" else 0)
+    processes = max(1, int(workers) if workers == "2" else 1)
+    limits = report["limits"]
+    assert limits["connections"] == {"now": 0, "most": 1_000, "refused": 0}
+    assert limits["handshakes"]["most"] == 100 * processes
+    with server.connect() as one, server.connect() as other:
+        for each in (one, other):
+            each.sendall(ADA)
+            assert each.recv(2_048)
+        fullest = {"now": 2, "most": 250, "refused": 0, "network": "127.0.0.0/24"}
+        server.until(
+            lambda: (
+                status(lab, place)["limits"]["connections_of_a_network"] == fullest
+                and status(lab, place)["limits"]["session_seconds"]["now"] > 0
+            )
+        )
+    expected["tcp"]["250"] += 2
+    server.until(lambda: status(lab, place)["requests"] == expected)
     code, told, _ = command("--cache", str(place))
     assert code == 0
-    assert "replies over tcp: 250: 3, 252: 1, 500: 1\n" in told
+    for line in (
+        r"connections: \d of 1000 at most",
+        r"requests that wait at a connection: \d of 64 at most",
+        r"octets held for a connection: \d+ of 663552 at most",
+        r"seconds of an idle connection: [\d.]+ of 60 at most",
+        r"budgets over udp: exhausted by 0 networks, 0 wider ones",
+    ):
+        assert re.search(f"^{line}$", told, re.MULTILINE), (line, told)
+    assert "replies over tcp: 250: 5, 252: 1, 500: 1\n" in told
     assert "view public: 2 entries" in told
+
+
+def test_status_of_who_takes_nothing(serve: Serve, lab: Path, place: Path) -> None:
+    """What waits at a connection is shown, and is no more than there may be."""
+    server = serve(lab, "--cache", str(place))
+    with server.connect(receive_buffer=4_096) as greedy:
+        greedy.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            while True:
+                greedy.send(ADA * 1_000)
+        limits = status(lab, place)["limits"]
+        assert (
+            0 < limits["octets_of_a_connection"]["now"] <= limits["octets_of_a_connection"]["most"]
+        )
+        assert limits["requests_of_a_connection"]["now"] > 0
+    server.until(lambda: status(lab, place)["limits"]["octets_of_a_connection"]["now"] == 0)
 
 
 def test_status_over_the_network(serve: Serve, lab: Path) -> None:
@@ -424,9 +465,7 @@ def test_requests_are_logged_without_the_query(
     server.ask(b"LOOKUP somebody secret\r\nLOOKUP ada\r\n")
     server.ask_datagram(ADA_DATAGRAM)
     server.ask_datagram(b"LOOKUP secret".ljust(20), seconds=0.1)  # too short: silence
-    server.until(lambda: server.said.count('"code": ') == 4)
-    lines = [json.loads(line) for line in server.said.splitlines() if line.startswith("{")]
-    told = [line for line in lines if "code" in line]
+    told = journal(server, 4)
     assert [(line["transport"], line["code"]) for line in told] == [
         ("tcp", "252"),
         ("tcp", "250"),
@@ -435,7 +474,72 @@ def test_requests_are_logged_without_the_query(
     ]
     assert all(line["microseconds"] >= 0 for line in told)
     assert told[0]["octets"] == len(NOBODY)
+    assert {line["view"] for line in told} == {"public"}
+    assert not any("address" in line for line in told)
     assert "secret" not in server.said
+
+
+def journal(server: Server, count: int) -> list[dict[str, Any]]:
+    """Return the log's lines about replies, as JSON, once there are so many."""
+    server.until(lambda: server.said.count('"code": ') >= count)
+    lines = [json.loads(line) for line in server.said.splitlines() if line.startswith("{")]
+    return [line for line in lines if "code" in line]
+
+
+def test_the_journal_tells_what_was_sent(serve: Serve, lab: Path, place: Path) -> None:
+    """The code of a refusal, the view, and of an address no more than is wanted."""
+    text = (lab / "phonebook.yaml").read_text()
+    write(lab / "phonebook.yaml", f"views: [{{name: staff, networks: [127.0.2.0/24]}}]\n{text}")
+    flags = ["--log-requests", "--log-addresses", "network", "--log-format", "json"]
+    server = serve(lab, *flags, "--entries-per-minute", "1", "--cache", str(place))
+    while not server.ask(ADA, source="127.0.2.7").startswith(b"430 "):
+        pass
+    server.ask(b"x" * 2_000)
+    server.ask_datagram(ADA_DATAGRAM)
+    told = journal(server, server.said.count('"code": "250"') + 2)
+    assert [line["code"] for line in told][-3:] == ["430", "502", "250"]
+    assert [line["view"] for line in told][-3:] == ["staff", "public", "public"]
+    assert [line["address"] for line in told][-3:] == ["127.0.2.0/24"] + ["127.0.0.0/24"] * 2
+    assert told[-3]["octets"] == len(server.ask(ADA, source="127.0.2.7"))
+    budgets = status(lab, place)["budgets"]
+    assert budgets["tcp"] == {"networks": 1, "wider": 0, "all": 0, "refused": 2}
+    assert budgets["udp"] == {"networks": 0, "wider": 0, "all": 0, "refused": 0}
+
+
+@pytest.mark.parametrize(  # workers have to start in it, on a busy machine too
+    ("workers", "time"), [("1", "5s"), pytest.param("2", "15s", marks=pytest.mark.full)]
+)
+def test_queries_are_logged_for_a_time(serve: Serve, lab: Path, workers: str, time: str) -> None:
+    """It is told when that begins and when it ends; after it no line has a query."""
+    server = serve(lab, "--log-queries", time, "--workers", workers, "--log-addresses", "full")
+    assert "what is asked is logged until 2" in server.said.partition("ready:")[0]
+    server.ask(b"ENTRY nobody\x1b[31m\xe2\x80\xae\r\n")
+    server.ask_datagram(b"ENTRY adieu".ljust(100) + b"\r\n")
+    server.until(lambda: "ENTRY adieu" in server.said)
+    told = [line for line in server.said.splitlines() if "ENTRY" in line]
+    asked = [line.partition(", view public, for 127.0.0.1: ")[2] for line in told]
+    assert asked == [r"ENTRY nobody\x1b[31m\u202e", "ENTRY adieu"], "nothing steers a terminal"
+    server.until(lambda: "what is asked is logged no longer" in server.said)
+    server.ask(b"LOOKUP secret\r\n")
+    server.ask_datagram(b"LOOKUP secret".ljust(100) + b"\r\n")
+    server.stop()
+    assert "secret" not in server.said
+    assert server.said.count("answered") == 2, "nor has any reply a line"
+
+
+def test_an_error_is_logged_without_its_words() -> None:
+    stream = io.StringIO()
+    for format in ("text", "json"):
+        handler = Bounded(stream)
+        handler.setFormatter(formatter(format))
+        logger = logging.Logger("x")
+        logger.addHandler(handler)
+        try:
+            int("secret")
+        except ValueError:
+            logger.exception("cut off")
+    assert "cut off" in stream.getvalue() and "ValueError" in stream.getvalue()
+    assert "secret" not in stream.getvalue().replace('int("secret")', "")
 
 
 def test_log_is_bounded() -> None:

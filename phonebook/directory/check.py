@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, NamedTuple
 
-from phonebook.directory.document import Document, ListNode, MappingNode, Node, Refused, Scalar
+from phonebook.directory.document import Document
 from phonebook.directory.entry import Directory, Entry, Header
 from phonebook.directory.fields import KNOWN, LINKS, meant, nearest
 from phonebook.directory.header import read_header, read_settings
+from phonebook.directory.nodes import ListNode, MappingNode, Node, Refused, Scalar
 from phonebook.directory.problems import Position, Problem, Problems, quoted
 from phonebook.directory.read_entry import Read, Row, read_entry
 from phonebook.directory.text import words

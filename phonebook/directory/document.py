@@ -4,15 +4,15 @@ Implements the section "YAML" of spec/directory.md. The nodes are built from the
 they show duplicate keys, tags and anchors, which a loader hides, and nothing nests without end.
 After an error the reading goes on at the next entry.
 
-Most of a load's time is spent here, and two thirds of that in the parser's making of events. So a
-scalar is kept as the event that it came in (a node of our own for each took a third more time), and
-its place stays the parser's mark until a problem asks for it. Entries are handed over one by one:
-what stays in memory is what the reader makes of them.
+What is plain is read without the parser (`plain`). Of the rest, most of the time goes into the
+parser's making of events. So a scalar is kept as the event that it came in (a node of our own for
+each took a third more time), and its place stays the parser's mark until a problem asks for it.
+Entries are handed over a few at a time: what stays in memory is what the reader makes of them.
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Sequence
+from itertools import accumulate, islice
 from typing import Any
 
 import yaml
@@ -27,6 +27,8 @@ from yaml import (
 )
 
 from phonebook.directory.decode import decode
+from phonebook.directory.nodes import ListNode, MappingNode, Node, Place, Refused, Scalar
+from phonebook.directory.plain import PlainEntry, above, read_plain
 from phonebook.directory.problems import Position, Problems, quoted
 from phonebook.directory.syntax import report_syntax
 
@@ -35,41 +37,15 @@ DEPTH_LIMIT = 20
 # Syntax errors after which a file is read no further.
 SYNTAX_ERROR_LIMIT = 20
 
+_SOME = 64  # entries that are read at a time
+_LINES = 32  # lines above them that the parser may pass over for each of them
+
 _TOO_DEEP = (
     f"More than {DEPTH_LIMIT} lists or mappings stand in one another: "
     "close the brackets that are open."
 )
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-# Text as it was written: `value`, and `style`, which is empty where no quotes stand around it.
-Scalar = yaml.ScalarEvent
-
-
-@dataclass(slots=True)
-class ListNode:
-    """A YAML sequence."""
-
-    items: list["Node"]
-    start_mark: Any
-
-
-@dataclass(slots=True)
-class MappingNode:
-    """A YAML mapping: its keys and values by the text of the key, in their order."""
-
-    items: dict[str, tuple[Scalar, "Node"]]
-    start_mark: Any
-
-
-@dataclass(slots=True)
-class Refused:
-    """What stood here was refused, and has been reported."""
-
-    start_mark: Any
-
-
-Node = Scalar | ListNode | MappingNode | Refused
 
 
 class _Stopped(Exception):
@@ -89,12 +65,14 @@ class Document:
         self._list: ListNode | None = None  # the list of entries
         self._next: Any = None  # the parser's next event
 
-    def entries(self) -> Iterator[Node]:
+    def entries(self) -> Iterator[Node | PlainEntry]:
         """Read the file, in pieces where it has errors, and return what its list of entries holds.
 
         In `root`, that list is empty.
         """
-        text = self._text
+        text = yield from self._plain()
+        if text is None:
+            return
         for _ in range(SYNTAX_ERROR_LIMIT):
             try:
                 yield from self._piece(text)
@@ -117,6 +95,58 @@ class Document:
                 where = Position(self._problems.file, self._line + 1, 1)
                 self._problems.error("syntax", where, f"This is not YAML: {error}.")
                 return
+
+    def _plain(self) -> Generator[Node | PlainEntry, None, str | None]:
+        """Read a list of entries, those in plain style without the parser.
+
+        Return what is left from where something does not end with its entry, None at the end.
+        """
+        text = self._text
+        place = above(text)
+        if not place:
+            return text
+        line = text.count("\n", 0, place)
+        self.root = self._list = ListNode([], Place(line, 0))
+        pieces = iter(text[place:].split("\n- "))
+        while some := list(islice(pieces, max(_SOME, line // _LINES))):
+            end = place + sum([len(each) + 3 for each in some])
+            entries = self._mixed(some, line, place, end < len(text) + 3)
+            if entries is None:
+                return "\n" * line + text[place - 2 :]
+            yield from entries
+            line += sum([each.count("\n") + 1 for each in some])
+            place = end
+        return None
+
+    def _mixed(
+        self, texts: list[str], line: int, place: int, more: bool
+    ) -> Sequence[Node | PlainEntry] | None:
+        """Return entries that begin here, each behind its dash; None if one has no end of its own.
+
+        Where the parser reads, it is shown dashes for plain entries, and for one of what is behind,
+        so that all keep their places.
+        """
+        heights = [text.count("\n") + 1 for text in texts]
+        lines = list(accumulate(heights, initial=line))
+        entries = [read_plain(text, at, place) for text, at in zip(texts, lines, strict=False)]
+        plain = [entry for entry in entries if entry]
+        if len(plain) == len(texts):
+            return plain
+        if any("\n..." in text for text in texts):
+            return None
+        shown = [
+            f"- {text}" if entry is None else "-" + "\n#" * (height - 1)
+            for text, entry, height in zip(texts, entries, heights, strict=True)
+        ]
+        noted = len(self._problems)
+        try:
+            nodes: list[Any] = list(self._piece("\n" * line + "\n".join([*shown, *["-"] * more])))
+        except (yaml.YAMLError, _Stopped):
+            nodes = []
+        if [node.start_mark.line for node in nodes] != lines[: len(lines) - (not more)]:
+            del self._problems[noted:]
+            return None
+        return [entry or node for entry, node in zip(entries, nodes, strict=False)]
 
     def _piece(self, text: str) -> Iterator[Node]:
         """Read the file, or the list of entries that is left of it behind an error."""

@@ -6,9 +6,9 @@ Implements the sections "Header" and "Settings" of spec/directory.md.
 import re
 from collections.abc import Sequence
 
-from phonebook.directory.document import ListNode, Node, Refused, Scalar
 from phonebook.directory.entry import Header, Referral
 from phonebook.directory.fields import RESERVED_IDS, is_id, meant
+from phonebook.directory.nodes import ListNode, Node, Refused, Scalar
 from phonebook.directory.problems import Problems, quoted
 from phonebook.directory.text import words
 from phonebook.directory.values import NAME_OCTETS, line, lines, pairs

@@ -32,14 +32,15 @@ def read_number(text: str) -> Number:
         return Number(text)
     text = text.lower() if text.isascii() else "".join(map(_plain, text))
     plus = text.find("+")
-    international = plus >= 0 and not _DIGIT.search(text[:plus])
+    international = plus == 0 or plus > 0 and not _DIGIT.search(text[:plus])
     if international:
         text = text.replace("(0)", "")
     mark = _EXTENSION_MARK.search(text) if "x" in text else None
     before, behind = (text[: mark.start()], text[mark.end() :]) if mark else (text, "")
     if "*" in before or "#" in before:
         return Number("", code=_NOT_CODE.sub("", before))
-    return Number(_NOT_DIGIT.sub("", before), _NOT_DIGIT.sub("", behind), international)
+    extension = _NOT_DIGIT.sub("", behind) if mark else ""
+    return Number(_NOT_DIGIT.sub("", before), extension, international)
 
 
 def digits_of(character: str) -> str:

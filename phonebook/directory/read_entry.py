@@ -4,9 +4,11 @@ Implements the sections "Entries", "Fields", "Unlisted" and "Views" of spec/dire
 """
 
 import re
-from typing import Any
+from functools import lru_cache
+from itertools import chain
+from operator import itemgetter
+from typing import Any, NamedTuple
 
-from phonebook.directory.document import MappingNode, Node, Refused, Scalar
 from phonebook.directory.entry import Entry
 from phonebook.directory.fields import (
     FIELD_NAME_OCTETS,
@@ -22,9 +24,11 @@ from phonebook.directory.fields import (
     meant,
     nearest,
 )
+from phonebook.directory.nodes import MappingNode, Node, Refused, Scalar
+from phonebook.directory.plain import PlainEntry
 from phonebook.directory.problems import Problems, quoted
 from phonebook.directory.text import fold, words
-from phonebook.directory.values import NAME_OCTETS, is_line, line, lines
+from phonebook.directory.values import LINE_CHARACTERS, NAME_OCTETS, NULLS, is_line, line, lines
 from phonebook.directory.views import PUBLIC
 
 ENTRY_OCTETS = 8192
@@ -45,8 +49,12 @@ Read = tuple[Row, bool, int, int, list[Link], list[Viewed]]
 _DIGIT = re.compile("[0-9]")
 
 
-def read_entry(node: Node, problems: Problems) -> Read | None:
+def read_entry(node: Node | PlainEntry, problems: Problems) -> Read | None:
     """Read an entry; None, once reported, where it can have no id."""
+    if isinstance(node, PlainEntry):
+        if read := read_shortly(node):
+            return read
+        node = node.node()
     if not isinstance(node, MappingNode):
         if not isinstance(node, Refused):
             problems.error(
@@ -58,6 +66,88 @@ def read_entry(node: Node, problems: Problems) -> Read | None:
     reader = _Reader(node, problems)
     reader.read()
     return reader.entry()
+
+
+class _Shape(NamedTuple):
+    """What the names of an entry's fields say, where that is nothing to be told of."""
+
+    order: list[int]
+    """Which field is first, and so on, without those of one line."""
+    single: dict[str, int]
+    links: list[int]
+    phones: list[int]
+    emails: list[int]
+
+
+@lru_cache(maxsize=4096)  # a directory has few shapes with many entries
+def _shape(names: tuple[str, ...]) -> _Shape | None:
+    """Return the shape of an entry with these fields; None where the long way must look."""
+    single = {name: at for at, name in enumerate(names) if name in SINGLE}
+    fields = [(at, field) for at, name in enumerate(names) if (field := _field(name))]
+    others = [(field.order, at, field) for at, field in fields if field.plain]
+    if len(single) + len(others) < len(names) or "name" not in single:
+        return None
+    return _Shape(
+        [at for _, at, _ in sorted(others, key=itemgetter(0))],
+        single,
+        [at for _, at, field in others if field.links],
+        [at for _, at, field in others if field.base == "phone"],
+        [at for _, at, field in others if field.base == "email"],
+    )
+
+
+def read_shortly(entry: PlainEntry) -> Read | None:
+    """Read an entry of which there is nothing to tell; None where the long way must look.
+
+    Most entries are such. The long way says the same of them, and takes three times the time.
+    """
+    names, values = entry.names, entry.values
+    shape = _shape(names)
+    if shape is None or not SINGLE.isdisjoint(entry.lists):
+        return None
+    texts = list(chain.from_iterable(values))
+    characters = "".join(texts)
+    if (
+        not characters.isprintable()
+        or not NULLS.isdisjoint(texts)
+        or max(map(len, texts)) > LINE_CHARACTERS
+        or len(characters) + 2 * FIELD_NAME_OCTETS * len(texts) > ENTRY_OCTETS // 4
+    ):
+        return None
+    for at in shape.phones:
+        for text in values[at]:
+            if not _DIGIT.search(text):
+                return None
+    for at in shape.emails:
+        for text in values[at]:
+            if "@" not in text:
+                return None
+    single = shape.single
+    (name,) = values[single["name"]]
+    kind = values[single["kind"]][0] if "kind" in single else KINDS[0]
+    id = values[single["id"]][0] if "id" in single else "-".join(words(name))
+    if len(name) * 4 > NAME_OCTETS or kind not in KINDS or not is_id(id) or id in RESERVED_IDS:
+        return None
+    links: list[Link] = []
+    for at in shape.links:
+        field = names[at]
+        if field in entry.lists:
+            links += [
+                (field, each.value, each.line + 1, each.column + 1) for each in entry.texts(at)
+            ]
+        else:
+            links.append((field, values[at][0], entry.lines[at] + 1, len(field) + 5))
+    at = single.get("id", single["name"])
+    line, column = entry.lines[at] + 1, len(names[at]) + 5
+    first = [("name", (name,))]
+    if "family" in single:
+        (family,) = values[single["family"]]
+        if len(family) * 4 > NAME_OCTETS or not _is_part(family, name):
+            return None
+        first.append(("family", (family,)))
+    fields = (*first, *[(names[at], values[at]) for at in shape.order])
+    row = (id, kind, fields, False, frozenset[str](), "", ())
+    return row, "id" in single, line, column, links, []
 
 
 class _Reader:
@@ -259,10 +349,7 @@ class _Reader:
         family, name = self.single.get("family"), self.single.get("name")
         if family is None or name is None:
             return
-        part, whole = words(family), words(name)
-        if not part or not any(
-            whole[at : at + len(part)] == part for at in range(len(whole) - len(part) + 1)
-        ):
+        if not _is_part(family, name):
             self.problems.error(
                 "bad-family",
                 self.places["family"],
@@ -365,6 +452,13 @@ class _Reader:
             self.viewed.append((name, mark.line + 1, mark.column + 1))
             return name
         return ""
+
+
+def _is_part(family: str, name: str) -> bool:
+    """Whether the words of a family name stand in a name."""
+    part, whole = words(family), words(name)
+    starts = range(len(whole) - len(part) + 1)
+    return bool(part) and any(whole[at : at + len(part)] == part for at in starts)
 
 
 def _base(name: str) -> str:

@@ -6,22 +6,23 @@ Implements the section "Values" of spec/directory.md.
 from collections.abc import Iterator
 
 from phonebook.directory.characters import clean
-from phonebook.directory.document import ListNode, MappingNode, Node, Refused, Scalar
+from phonebook.directory.nodes import ListNode, MappingNode, Node, Refused, Scalar
 from phonebook.directory.problems import Problems, quoted
 
 VALUE_OCTETS = 1000
 NAME_OCTETS = 256
+LINE_CHARACTERS = VALUE_OCTETS // 4  # of a line that is short enough, whatever they are
 
-_NULLS = frozenset({"~", "null", "Null", "NULL"})
+NULLS = frozenset({"~", "null", "Null", "NULL"})
 
 
 def is_line(text: str) -> bool:
     """Whether a scalar of this text is one line as it stands; nearly every one is."""
     return (
         text.isprintable()
-        and 0 < len(text) <= VALUE_OCTETS // 4
+        and 0 < len(text) <= LINE_CHARACTERS
         and text[0] != " " != text[-1]
-        and text not in _NULLS
+        and text not in NULLS
     )
 
 
@@ -84,7 +85,7 @@ def pairs(node: Node, what: str, problems: Problems) -> Iterator[tuple[Scalar, N
 
 def is_empty(node: Scalar) -> bool:
     """Whether nothing, or YAML's null, stands here."""
-    return not node.value.strip(" \n") or not node.style and node.value in _NULLS
+    return not node.value.strip(" \n") or not node.style and node.value in NULLS
 
 
 def _lines(node: Scalar, what: str, problems: Problems) -> list[tuple[str, Scalar]]:

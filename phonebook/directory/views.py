@@ -7,9 +7,9 @@ import re
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from phonebook.directory.document import ListNode, Node, Refused
 from phonebook.directory.entry import Header, View
 from phonebook.directory.fields import is_id, meant
+from phonebook.directory.nodes import ListNode, Node, Refused
 from phonebook.directory.problems import Problems, quoted
 from phonebook.directory.values import NAME_OCTETS, line, lines, pairs
 

@@ -108,7 +108,6 @@ class _Words:
             slot: ranks[number] * len(self.texts) * step + number
             for number, slot in enumerate(self.slots)
         }
-        adding: list[tuple[list[list[int]], list[int]]] = [([], [])] * sum(map(len, places))
         for piece, place in zip(pieces, places, strict=True):
             numbers = [steps[word] for word in piece.words]
             own: list[list[int]] = []
@@ -117,13 +116,12 @@ class _Words:
                 own += [rows[base + numbers[word]] for word in memoryview(words).cast("I")]
             own += [often.setdefault(each[:2], ([], each[2]))[0] for each in piece.often]
             flat = memoryview(piece.entry_rows).cast("I").tolist()
-            start = 0
-            for at, length in zip(place, memoryview(piece.row_counts).cast("I"), strict=True):
-                adding[at] = own, flat[start : start + length]
-                start += length
-        for at, (lists, chosen) in enumerate(adding):
-            for number in chosen:
-                lists[number].append(at)
+            ends = list(accumulate(memoryview(piece.row_counts).cast("I"), initial=0))
+            for at, entry in sorted(zip(place, range(len(place)), strict=True)):
+                for row in flat[ends[entry] : ends[entry + 1]]:
+                    own[row].append(at)
+        for entries in chain(rows.values(), (entries for entries, _ in often.values())):
+            entries.sort()  # those of each piece are in order, which is most of the way
         return rows, often
 
     def tables(self, pieces: Sequence[Piece], places: Places) -> dict[str, Values]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from xml.etree import ElementTree
 
 from phonebook.conformance.reply import Failure
-from phonebook.conformance.result import Result, Verdict
+from phonebook.conformance.result import AGAIN, Result, Verdict
 
 SENTENCE = 60  # characters of a requirement's sentence on its line
 
@@ -28,7 +28,10 @@ def text(verdicts: list[Verdict], results: list[Result]) -> Iterator[str]:
             sentence = sentence[: SENTENCE - 1].rsplit(" ", 1)[0] + " …"
         reason = f" ({verdict.reason})" if verdict.reason else ""
         if verdict.status == "kept":
-            reason = f" ({verdict.cases} cases)" if verdict.cases != 1 else " (1 case)"
+            named = f"{verdict.cases} cases" if verdict.cases != 1 else "1 case"
+            reason = (
+                f" ({verdict.run} of {named})" if verdict.run < verdict.cases else f" ({named})"
+            )
         yield f"{verdict.requirement.id:<5} {verdict.status + reason}: {sentence}"
         for result, failure in verdict.failures:
             yield f"      {result.case.id} over {result.transport}: {result.case.about}"
@@ -39,7 +42,9 @@ def text(verdicts: list[Verdict], results: list[Result]) -> Iterator[str]:
     shown = ", ".join(
         f"{counts[name]} {name}" for name in ("kept", "broken", "not offered", "not tried")
     )
-    yield f"{len(verdicts)} requirements: {shown}; {runs} cases run."
+    again = sum(result.reason == AGAIN for result in results)
+    twice = f", {again} of them twice" if again else ""
+    yield f"{len(verdicts)} requirements: {shown}; {runs} cases run{twice}."
 
 
 def diff(failure: Failure, indent: str) -> Iterator[str]:
@@ -64,6 +69,7 @@ def as_json(verdicts: list[Verdict], results: list[Result]) -> str:
                 "status": verdict.status,
                 "reason": verdict.reason,
                 "cases": verdict.cases,
+                "run": verdict.run,
                 "failures": [
                     {
                         "case": result.case.id,

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from phonebook.conformance.cases import Case, Requirement, Untestable
 from phonebook.conformance.reply import Failure
 
+AGAIN = "at the second try"
+
 
 @dataclass(frozen=True)
 class Result:
@@ -29,6 +31,9 @@ class Verdict:
     reason: str = ""
     failures: tuple[tuple[Result, Failure], ...] = ()
     cases: int = 0
+    """How many name the requirement, over one transport each."""
+    run: int = 0
+    """How many of these were run."""
 
 
 def verdicts(
@@ -48,13 +53,14 @@ def verdicts(
     found = []
     for name, requirement in requirements.items():
         mine = tried.get(name, [])
-        verdict = Verdict(requirement, "not tried", cases=len(mine))
+        ran = sum(result.status in ("kept", "broken") for result in mine)
+        verdict = Verdict(requirement, "not tried", cases=len(mine), run=ran)
         reasons = Counter(
             (result.status, result.reason) for result in mine if result.status.startswith("not")
         )
         if name in failures:
             verdict = replace(verdict, status="broken", failures=tuple(failures[name]))
-        elif any(result.status in ("kept", "broken") for result in mine):
+        elif ran:
             verdict = replace(verdict, status="kept")
         elif reasons:
             (status, reason), _ = reasons.most_common(1)[0]

@@ -85,8 +85,11 @@ def ask_help(address: Address, transports: Iterable[str]) -> Server:
             octets = stream.reply()
             stream.close()
         elif transport == "udp":
+            # one that does not announce it is hardly there
+            announced = not server.fields or server.offers("udp")
+            seconds = address.timeout if announced else IMPATIENT
             with contextlib.suppress(NotTried):
-                octets = help_over_udp(address)
+                octets = help_over_udp(replace(address, timeout=seconds))
         if octets:
             answers.add(transport)
         for line in read_reply(octets).lines if octets and not server.fields else ():

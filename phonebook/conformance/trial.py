@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from phonebook.conformance.cases import Case, octets_of
+from phonebook.conformance.cases import WAITS, Case, octets_of
 from phonebook.conformance.expect import differences
 from phonebook.conformance.reply import Failure, Reply, read_reply, reply_end, visible_lines
 from phonebook.conformance.server import HOME, PADDED, Server, help_over_udp, padded
@@ -14,7 +14,7 @@ from phonebook.conformance.wire import Datagrams, NotTried, Stream
 from phonebook.share import share
 
 SILENCE = 0.4  # seconds without an answer that count as silence
-CLOSING = 3.5  # seconds within which a stream ends that is being closed
+CLOSING = 3.5  # seconds within which a stream ends whose time has passed
 MARGIN = 1.0  # seconds that a timer may be late
 MOST_ENTRIES = 32  # in a reply
 ALPN = ["phonebook/1"]
@@ -44,6 +44,7 @@ class Trial:
         self.datagram = b""  # what the next datagram holds, over UDP
         self.asked = 0  # octets of the last datagram
         self.reply: Reply | None = None
+        self.waited = False  # whether the last step let a time pass
         self._stream: Stream | None = None
         self._datagrams: Datagrams | None = None
 
@@ -93,6 +94,7 @@ class Trial:
         else:
             for step in self.case.steps:
                 getattr(self, "do_" + step.kind.replace("-", "_"))(step.value)
+                self.waited = step.kind in WAITS
             if self.datagram:
                 raise NotTried("the case sends nothing: no step expects what its datagram gets")
         if self._stream is not None and self._stream.unread:
@@ -197,7 +199,7 @@ class Trial:
         seconds = self.server.limit(limit)
         pause = min(0.3, self.server.limit("limit.idle") / 3)
         started = time.monotonic()
-        while (passed := time.monotonic() - started) < seconds + MARGIN + 1:
+        while (passed := time.monotonic() - started) < seconds + CLOSING:
             self.stream.send(b"HELP\r\n")
             octets = self.stream.reply()
             if not octets and self.stream.ended:
@@ -243,7 +245,9 @@ class Trial:
             if reply.code != "210":
                 raise self.broken("The connection is not open", "210", visible_lines(reply.octets))
         else:
+            datagram = self.datagram  # sent as often as it is to be answered
             for _ in range(int(value.get("times", 1))):
+                self.datagram = datagram
                 self.check(self.read(), value)
 
     def expect_silence(self, *ids: str) -> None:
@@ -272,7 +276,11 @@ class Trial:
                 raise self.broken("The server closed the connection", "open", "closed", *ids)
 
     def expect_closed(self, *ids: str) -> None:
-        octets = self.stream.rest(CLOSING)
+        """Wait for the end of the stream: long, unless that is too late in itself."""
+        patience = CLOSING if self.waited else max(CLOSING, self.server.patience())
+        octets = self.stream.rest(patience)
+        if not self.stream.ended:
+            self.server.unanswered += 1
         if octets or not self.stream.ended:
             seen = visible_lines(octets) if octets else "open"
             raise self.broken("The connection is not closed", "end of stream", seen, *ids)
@@ -413,6 +421,7 @@ class Trial:
     def check(self, reply: Reply, expected: Mapping[str, Any]) -> None:
         """Raise when a reply is not the one that the case expects."""
         if expected.get("code") == "252" and reply.code == "251" and self.server.offers("near"):
-            return
+            # other entries for each server, but none may hold what no reply may
+            expected = {key: expected[key] for key in ("tag", "lacks") if key in expected}
         for difference in differences(reply, expected, self.case.tries):
             raise Broken(difference)

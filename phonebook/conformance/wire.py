@@ -26,7 +26,7 @@ class Address:
 
     host: str
     port: int
-    timeout: float = 5.0  # seconds
+    timeout: float = 20.0  # seconds: what a good server takes on a busy machine, and more
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host

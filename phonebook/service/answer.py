@@ -200,7 +200,7 @@ def _entry(request: Request, snapshot: Snapshot) -> _Outcome:
     id = request.argument.encode()
     own = snapshot.apart.find(id)[1] or snapshot.listed.find(id)[1]
     if not own:
-        return _nothing(snapshot)
+        return _Outcome(Code.START_OVER) if request.after else _nothing(snapshot)
     try:
         linked = snapshot.linked(id, request.links) if request.links else []
     except TooBroadError:

@@ -15,6 +15,8 @@ class Mutant:
     """Whether it offers TLS."""
     everywhere: bool = False
     """Whether it is at all addresses of its host, not at 127.0.0.1 alone."""
+    subtle: bool = False
+    """Whether others break its rule more plainly: it is tried in the full suite alone."""
 
 
 # What every patch may use; modules in capitals, wrappers around what the service answers. The
@@ -204,6 +206,12 @@ def lookup(request, snapshot):
     return found
 ANSWER._lookup = lookup
 """),
+    Mutant("nobody-goes-before-after", "Q-17", """
+def entry(request, snapshot):
+    plain = old_entry(replace(request, options=()), snapshot)
+    return plain if plain.code is Code.NOTHING else old_entry(request, snapshot)
+old_entry, ANSWER._entry = ANSWER._entry, entry
+""", subtle=True),
     Mutant("after-nonsense-starts-over", "Q-18", """
 def parse(line):
     try:
@@ -506,6 +514,10 @@ def linked(self, id, links):
             if each.id.encode() in leading or id in old_targets(octets, links)]
 SNAPSHOT.Snapshot.linked = linked
 """),
+    Mutant("linked-with-unlisted-fields", "F-9", """
+SNAPSHOT.Snapshot.linked = lambda self, id, links: [
+    self.apart.find(each.split()[1])[1] or each for each in old_linked(self, id, links)]
+""", subtle=True),
     Mutant("itself-not-counted", "F-10", """
 def entry(request, snapshot):
     found = old_entry(request, snapshot)
@@ -578,6 +590,15 @@ def lookup(request, snapshot):
 ANSWER._lookup = lookup
 """),
     Mutant("many-words", "M-11", "QUERY.MAX_WORDS = 99"),
+    Mutant("excluded-words-uncounted", "M-11", """
+QUERY.MAX_WORDS = 99
+def query(text):
+    terms = old_query(text)
+    if sum(len(term.words) for term in terms if not term.excluded) > 16:
+        raise QUERY.TooManyWordsError
+    return terms
+ANSWER.parse_query = query
+""", subtle=True),
     Mutant("quote-closed", "M-12", """
 ANSWER.parse_query = lambda text: old_query(text + '"' * (text.count('"') % 2))
 """),
@@ -609,6 +630,21 @@ ANSWER._lookup = lookup
     Mutant("near-have-more", "M-15", """
 change(lambda reply: re.sub(rb"^251 (.*?)left=0", rb"251 \\1left=1", reply))
 """),
+    Mutant("near-without-limit", "M-15", """
+class Uncut(list):
+    __getitem__ = lambda self, key: [*self]
+nearest = NEAR.Nearest.match
+NEAR.Nearest.match = lambda self, terms: Uncut(nearest(self, terms))
+""", subtle=True),
+    Mutant("near-with-all-fields", "M-15", """
+def lookup(request, snapshot):
+    found = old_lookup(request, snapshot)
+    if found.code is Code.NEAR:
+        options = tuple(each for each in request.options if each[0] != "fields")
+        return old_lookup(replace(request, options=options), snapshot)
+    return found
+ANSWER._lookup = lookup
+""", subtle=True),
     Mutant("a-thousand-refused", "M-16", "INDEX.MAX_MATCHES = 999"),
     Mutant("exclusion-ignored", "M-17", """
 change_terms(lambda term: None if term.excluded else term)
@@ -620,6 +656,15 @@ change_terms(lambda term: None if term.excluded and term.whole else term)
     Mutant("fields-not-excluded", "M-17", """
 change_terms(lambda term: None if term.excluded and term.field else term)
 """),
+    Mutant("two-hyphens-are-none", "M-17", """
+ANSWER.parse_query = lambda text: old_query(re.sub(r"(?<![^ ])--(?=\\w)", "", text))
+""", subtle=True),
+    Mutant("exclusion-takes-the-number-behind", "M-17", """
+ANSWER.parse_query = lambda text: old_query(re.sub(r"-(\\d+(?: \\d+)+)", r'-phone:"\\1"', text))
+""", subtle=True),
+    Mutant("exclusion-ends-no-number", "M-17", """
+ANSWER.parse_query = lambda text: old_query(re.sub(r"(\\d+) (-\\d+) (\\d+)", r"\\1 \\3 \\2", text))
+""", subtle=True),
     # numbers
     Mutant("numbers-as-text", "N-1", """
 change_terms(lambda term: term._replace(number=None))
@@ -632,6 +677,11 @@ asked = NUMBERS.Dialling.query_keys
 NUMBERS.Dialling.query_keys = lambda self, number: frozenset(
     each for each in asked(self, number) if not number.international or not each.startswith("x"))
 """),
+    Mutant("plus-alone-is-no-key", "N-1", """
+entry_keys, query_keys = NUMBERS.Dialling.entry_keys, NUMBERS.Dialling.query_keys
+NUMBERS.Dialling.entry_keys = lambda self, number: entry_keys(self, number) - {"+"}
+NUMBERS.Dialling.query_keys = lambda self, number: query_keys(self, number) - {"+"}
+""", subtle=True),
     Mutant("no-last-digits", "N-2", """
 WAYS.MIN_ENDING = WAYS.MIN_NUMBER = LINES.MIN_ENDING = LINES.MIN_NUMBER = 99
 """),
@@ -677,6 +727,21 @@ ANSWER._nothing = lambda snapshot: ANSWER._Outcome(Code.NOTHING)
 nothing = ANSWER._nothing
 ANSWER._nothing = lambda snapshot: replace(nothing(snapshot), entries=nothing(snapshot).entries[:1])
 """, "referral"),
+    Mutant("referral-before-after", "X-1", """
+def lookup(request, snapshot):
+    plain = old_lookup(replace(request, options=()), snapshot)
+    return plain if plain.code is Code.REFERRAL else old_lookup(request, snapshot)
+ANSWER._lookup = lookup
+""", "referral", subtle=True),
+    Mutant("referral-is-an-entry", "X-1", """
+def entry(request, snapshot):
+    first_line = b"id: %b\\r" % request.argument.encode()
+    for each in snapshot.referrals:
+        if each.startswith(first_line):
+            return ANSWER._Outcome(Code.FOUND, [each], 1)
+    return old_entry(request, snapshot)
+old_entry, ANSWER._entry = ANSWER._entry, entry
+""", "referral", subtle=True),
     Mutant("help-without-limits", "H-1", """
 change(lambda reply: re.sub(rb"limit.entries: .*\\r\\n", b"", reply))
 """),
@@ -761,6 +826,16 @@ def answered(self):
     return answers(self)
 connection()._answer = answered
 """, "views", tls=True),
+    Mutant("no-view-by-network-beside-a-certificate", "V-1", """
+view = VIEWERS.Viewers.of_certificate
+VIEWERS.Viewers.of_certificate = lambda self, certificate, address: (
+    view(self, certificate, "192.0.2.1" if certificate else address))
+""", "views", tls=True, subtle=True),
+    Mutant("plain-name-takes-all", "D-68", """
+from phonebook.directory.entry import Entry
+Entry.view_of = lambda self, name: (
+    dict(self.field_views).get(name.partition(".")[0]) or dict(self.field_views).get(name, ""))
+""", "views"),
     Mutant("views-announced", "V-2", "SNAPSHOT.CAPABILITIES += ('views',)", "views"),
     Mutant("tells-that-there-is-more", "V-2", """
 import phonebook.server.state as STATE
@@ -804,6 +879,12 @@ import phonebook.server.tls as TLS
 made = TLS.tls_context
 TLS.tls_context = lambda certificate, key, anchors=None: made(certificate, key)
 """, "views", tls=True),
+    Mutant("certificates-never-end", "V-8", """
+def lax(context, anchors):
+    context.verify_flags |= 0x200000  # X509_V_FLAG_NO_CHECK_TIME
+    return context
+change_tls(lax)
+""", "views", tls=True, subtle=True),
     # budgets
     Mutant("misses-are-free", "B-1", """
 ANSWER.cost = lambda line, reply: 0 if reply[:3] == b"252" else old_cost(line, reply)
@@ -811,6 +892,19 @@ ANSWER.cost = lambda line, reply: 0 if reply[:3] == b"252" else old_cost(line, r
     Mutant("a-page-is-one", "B-1", """
 ANSWER.cost = lambda line, reply: min(1, old_cost(line, reply))
 """, "budget"),
+    Mutant("too-long-is-free", "B-1", """
+ANSWER.cost = lambda line, reply: 0 if reply[:3] == b"320" else old_cost(line, reply)
+""", "budget", subtle=True),
+    Mutant("no-entries-are-free", "B-1", """
+ANSWER.cost = lambda line, reply: (
+    0 if reply[:3] == b"250" and b"\\nid: " not in reply else old_cost(line, reply))
+""", "budget", subtle=True),
+    Mutant("starting-over-is-free", "B-1", """
+ANSWER.cost = lambda line, reply: 0 if reply[:3] == b"552" else old_cost(line, reply)
+""", "budget", subtle=True),
+    Mutant("refused-entries-cost", "B-1", """
+ANSWER.cost = lambda line, reply: old_cost(line, reply) or line.startswith(b"ENTRY ")
+""", "budget", subtle=True),
     Mutant("queries-cost", "B-1", "ANSWER.cost = lambda line, reply: old_cost(line, reply) or 1",
            "budget"),
     Mutant("each-connection-anew", "B-1", """

@@ -10,7 +10,7 @@ from servers import EVERYWHERE, TLS, profile, running, serve
 
 from phonebook.conformance.cases import Case, load_cases
 from phonebook.conformance.result import Result
-from phonebook.conformance.run import run
+from phonebook.conformance.run import run_once
 from phonebook.conformance.server import ask_help
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -33,7 +33,7 @@ def results(mutant: Mutant, cases: Iterable[Case]) -> list[Result]:
         server = ask_help(replace(address, timeout=PATIENCE), sorted(TRANSPORTS))
         # what HELP lacks is the mutant's fault and no reason to leave out a case
         server.fields.setdefault("transport", ["tcp", "udp"])
-        return run(server, cases, TRANSPORTS, mutant.profile)
+        return run_once(server, cases, TRANSPORTS, mutant.profile)
 
 
 def broken(found: Iterable[Result]) -> dict[str, set[str]]:
@@ -56,7 +56,9 @@ def tries(mutant: Mutant) -> list[Case]:
 
 
 each_mutant = pytest.mark.parametrize(
-    "mutant", MUTANTS, ids=lambda mutant: f"{mutant.rule}-{mutant.name}"
+    "mutant",
+    [pytest.param(each, marks=pytest.mark.full if each.subtle else ()) for each in MUTANTS],
+    ids=lambda mutant: f"{mutant.rule}-{mutant.name}",
 )
 
 

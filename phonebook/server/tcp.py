@@ -206,7 +206,7 @@ class Connection:
         """Charge the network for its replies; put refusals in the place of those too many (B-3)."""
         now, budget, account = time.monotonic(), self._state.over_tcp, self._account
         costs = [*map(cost, lines, replies)]
-        if budget.bears(account, sum(costs), now, pace):  # all at once: one charge is quicker
+        if len(costs) > 1 and budget.bears(account, sum(costs), now, pace):  # one charge is quicker
             costs = [sum(costs)]
         for place, each in enumerate(costs):
             if not budget.charge(account, each, now, pace):

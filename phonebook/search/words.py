@@ -409,6 +409,12 @@ class Words:
                 self._room += len(self._sets.pop(next(iter(self._sets))))
         return known
 
+    def let_go(self) -> Iterator[None]:
+        """Forget the sets that are kept, one at each step."""
+        while self._sets:
+            self._room += len(self._sets.popitem()[1])
+            yield
+
     def named(self, words: Range) -> list[memoryview]:
         """Return the entries with one of these words in their name or alias, in several lists."""
         lists = [self.lists(words.first, words.end, rank) for rank in range(OTHER)]

@@ -227,7 +227,7 @@ class Reloader:
             self._served = None  # some of it may have been read before the change, some after
             return self._end(False)
         began = time.perf_counter()
-        self._state.served = served
+        self._state.switch(served, self._reactor)
         log.debug("the switch took %.3f ms", (time.perf_counter() - began) * 1_000)
         log.info("reloaded: %d entries from %s", served.public.count, self._path)
         self.loaded, self.errors = time.time(), []

@@ -1,9 +1,12 @@
 """What the parts of a running server share: what is served, who is connected, who had enough."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Protocol
+
+from twisted.internet.interfaces import IReactorTime
 
 from phonebook.server.budget import BUDGET_OCTETS, Budget
 from phonebook.server.journal import Journal
@@ -96,6 +99,19 @@ class State:
         self.told_no_tls = False
         """Whether a line has said that TLS was asked for in vain."""
         self.journal = journal
+
+    def switch(self, served: Served, clock: IReactorTime) -> None:
+        """Serve this from now on; what was served before gives its memory back little by little."""
+        before, self.served = self.served, served
+        steps = chain.from_iterable(each.let_go() for each in {*before.snapshots.values()})
+        clock.callLater(0, _take, steps, clock)
+
+
+def _take(steps: Iterator[None], clock: IReactorTime) -> None:
+    """Take one of some steps, and the next when others had their turn."""
+    for _ in steps:
+        clock.callLater(0, _take, steps, clock)
+        return
 
 
 def tally(counts: defaultdict[bytes, int], replies: Sequence[bytes]) -> None:

@@ -45,7 +45,8 @@ class Worker:
             case "begin":
                 self._begin(pickle.loads(bytes.fromhex(order["options"])), order["sockets"])
             case "map":
-                self._state.served = mapped(self._channel.files.pop(0), self._terms)
+                served = mapped(self._channel.files.pop(0), self._terms)
+                self._state.switch(served, self._reactor)
                 self._tell("mapped")
             case "renew":
                 self._state.new_tls = tls_of(mapped_credentials(self._channel.files.pop(0)))

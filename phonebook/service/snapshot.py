@@ -5,8 +5,9 @@ reload makes a new one. All that is long in it lies in flat tables, in memory or
 `compile` makes them, `Snapshot` answers from them.
 """
 
+import mmap
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import accumulate
@@ -38,6 +39,9 @@ from phonebook.wire.codes import (
     VERBS,
     Code,
 )
+
+_PAGES = 4 << 20  # octets of a mapped file that are given back at a time
+_DONTNEED = getattr(mmap, "MADV_DONTNEED", None)
 
 CAPABILITIES = ("exclude", "links", "near")
 
@@ -238,6 +242,18 @@ class Snapshot:
         self.near = Nearest(self.index, compiled.tables)
         self.referrals = [_render_referral(each) for each in compiled.header.referrals]
         self.help = _render_help(compiled.header, terms)
+
+    def let_go(self) -> Iterator[None]:
+        """Give back memory that answering took, a little at each step: all of it takes long.
+
+        It can still answer, and takes memory again then.
+        """
+        yield from self.index.words.let_go()
+        mapped = self.listed.octets.obj
+        if isinstance(mapped, mmap.mmap) and _DONTNEED is not None:
+            for start in range(0, len(mapped), _PAGES):
+                mapped.madvise(_DONTNEED, start, min(_PAGES, len(mapped) - start))
+                yield
 
     def entry(self, number: int) -> Entry:
         """Return a listed entry, read from its lines."""

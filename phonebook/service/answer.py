@@ -4,11 +4,17 @@ Implements spec/phonebook.md, sections 3 to 5, and of section 7 what a datagram 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from phonebook.directory.text import fold
-from phonebook.search.query import NoWordError, QueryError, TooManyWordsError, parse_query
+from phonebook.search.query import (
+    NoWordError,
+    QueryError,
+    Term,
+    TooManyWordsError,
+    parse_query,
+)
 from phonebook.search.ways import TooBroadError
 from phonebook.service.snapshot import Snapshot, only
 from phonebook.wire import (
@@ -72,11 +78,7 @@ def answer_datagram(datagram: bytes, snapshot: Snapshot) -> bytes | None:
         if error.code is Code.MALFORMED or (error.code is Code.UNKNOWN_VERB and not error.tag):
             return None
         return render(error.code, error.tag)
-    outcome = _outcome(request, snapshot)
-    reply = outcome.render(request.tag, snapshot.at)
-    if len(reply) <= room:
-        return reply
-    return _too_long(outcome, request.tag, snapshot.at, len(reply), room)
+    return _within(_outcome(request, snapshot), request.tag, snapshot.at, room)
 
 
 def cost(line: bytes, reply: bytes) -> int:
@@ -114,6 +116,12 @@ def _turned_away(line: bytes, code: Code, parameters: str = "") -> bytes | None:
         return None
 
 
+def _within(outcome: _Outcome, tag: str, at: str, room: int) -> bytes:
+    """Return the reply, or what is said instead where there is no room for it."""
+    reply = outcome.render(tag, at)
+    return reply if len(reply) <= room else _too_long(outcome, tag, at, len(reply), room)
+
+
 def _too_long(outcome: _Outcome, tag: str, at: str, octets: int, room: int) -> bytes:
     """Return what is said instead of a reply of so many octets, where there is less room (U-4)."""
     fits = 0
@@ -133,7 +141,7 @@ _PLAIN = re.compile(  # possessive: what does not fit is given up at once
 
 
 def _plain(line: bytes, snapshot: Snapshot, room: int = MAX_REPLY) -> bytes | None:
-    """Answer the plainest requests that find something: an id, or some letters.
+    """Answer the plainest requests: an id that is there, or words of letters.
 
     A shortcut, since these are most of all requests: they cost a third of what they would below.
     """
@@ -148,19 +156,20 @@ def _plain(line: bytes, snapshot: Snapshot, room: int = MAX_REPLY) -> bytes | No
         tag, matched, page = entry_tag, 1, [entry]
     else:
         words = text.lower().split(b" ") if text.isascii() else _folded(text)
+        if not words:
+            return None
+        names = fields.decode().split(",") if fields else None
+        most = int(limit or DEFAULT_ENTRIES)
         try:
-            found = snapshot.index.match_words(words) if words else []
+            found = snapshot.index.match_words(words)
         except TooBroadError:
-            return None
+            return _within(_Outcome(Code.TOO_BROAD), tag[2:].decode(), snapshot.at, room)
         if not found:
-            return None
+            outcome = _near(parse_query(text.decode()), names, most, snapshot)
+            return _within(outcome, tag[2:].decode(), snapshot.at, room)
         matched, get = len(found), snapshot.listed.get
-        if matched == 1:
-            page = [get(found[0])]
-        else:
-            page = [*map(get, found[: int(limit or DEFAULT_ENTRIES)])]
-        if fields:
-            names = fields.decode().split(",")
+        page = [get(found[0])] if matched == 1 else [*map(get, found[:most])]
+        if names:
             page = [only(entry, names) for entry in page]
     if matched == 1:
         reply = b"".join((b"250", tag, snapshot.found_one, page[0], b".\r\n"))
@@ -218,11 +227,10 @@ def _entry(request: Request, snapshot: Snapshot) -> _Outcome:
 def _page(request: Request, entries: list[bytes], start: int, matched: int) -> _Outcome:
     """Return these entries, which stand behind `start` others in the result."""
     left = matched - start - len(entries)
-    return _Outcome(Code.FOUND, _shown(request, entries), matched, left)
+    return _Outcome(Code.FOUND, _shown(request.fields, entries), matched, left)
 
 
-def _shown(request: Request, entries: list[bytes]) -> list[bytes]:
-    fields = request.fields
+def _shown(fields: Iterable[str] | None, entries: list[bytes]) -> list[bytes]:
     return entries if fields is None else [only(entry, fields) for entry in entries]
 
 
@@ -245,12 +253,17 @@ def _lookup(request: Request, snapshot: Snapshot) -> _Outcome:
             return _Outcome(Code.START_OVER)
         start = found.index(position) + 1
     if not found:
-        near = snapshot.near.match(terms)[: request.limit]
-        if near:
-            return _Outcome(Code.NEAR, _shown(request, [*map(snapshot.listed.get, near)]))
-        return _nothing(snapshot)
+        return _near(terms, request.fields, request.limit, snapshot)
     page = found[start : start + request.limit]
     return _page(request, [*map(snapshot.listed.get, page)], start, len(found))
+
+
+def _near(
+    terms: Sequence[Term], fields: Iterable[str] | None, limit: int, snapshot: Snapshot
+) -> _Outcome:
+    """Return what is said where nothing matches as written."""
+    near = [*map(snapshot.listed.get, snapshot.near.match(terms)[:limit])]
+    return _Outcome(Code.NEAR, _shown(fields, near)) if near else _nothing(snapshot)
 
 
 def _nothing(snapshot: Snapshot) -> _Outcome:

@@ -101,6 +101,16 @@ class Bench:
         for kind in ("prefix", "typo"):
             if kind in files:
                 self.add("persistent", kind, server, PERSISTENT, files[kind], "phonebook")
+        self.two_workers(files["id"])
+
+    def two_workers(self, requests: Path) -> None:
+        """Start Phonebook with two workers, too: each is to do nearly as much as one alone."""
+        log = self.folder / "workers.log"
+        server = self.stack.enter_context(ours(self.data.path, log, "", "--workers", "2"))
+        for group in ("UDP", "persistent", "one-shot"):
+            name = f"two workers, {group}"
+            self.add(group, name, server, LOADS[group][0], requests, "phonebook")
+            self.pairs.append((f"{name} / one", name, f"{group} by id", Bar(0.95, 1.0)))
 
     def own_1k(self, small: Data) -> None:
         """Start Phonebook with 1,000 entries, too."""

@@ -53,7 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
     from phonebook.server import logs
     from phonebook.server.account import AccountError, home_of
     from phonebook.server.credentials import TlsError
-    from phonebook.server.main import Options, serve
+    from phonebook.server.main import serve
+    from phonebook.server.options import Options
     from phonebook.server.sockets import BindError
     from phonebook.store import cache_place
 

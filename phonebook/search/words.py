@@ -152,13 +152,15 @@ class Words:
         first, end, _ = words
         row_slots, offsets, postings = self.tables.row_slots, self._row_offsets, self._postings
         rows = [row for row in self.texts(first, end) if row_slots[row] in slots]
-        for start in (OTHER * self._words, ECHOES * self._words):
+        found = []
+        for rank in range(ECHOES + 1):
+            if rank < OTHER and rank in slots:  # then the slots of its subtypes are, too
+                found.append(self.lists(first, end, rank))
+                continue
+            start = rank * self._words
             row, behind = self._rows[start + first], self._rows[start + end]
             rows += compress(range(row, behind), map(slots.__contains__, row_slots[row:behind]))
-        return [
-            *(self.lists(first, end, rank) for rank in range(OTHER) if rank in slots),
-            *[postings[offsets[row] : offsets[row + 1]] for row in rows],
-        ]
+        return found + [postings[offsets[row] : offsets[row + 1]] for row in rows]
 
     def few(self, word: bytes) -> list[int] | None:
         """Return the entries of a query of this one word, best first; None where they may be many.

@@ -5,12 +5,20 @@ an hour longer: connections would stay open, changes be overlooked, systemd's wa
 """
 
 import time
-from typing import Any
+from typing import cast
+
+from twisted.internet.interfaces import IReactorCore, IReactorSocket
+
+from phonebook.server import channel, reload
 
 
-def steady_reactor() -> Any:
+class Reactor(IReactorCore, IReactorSocket, channel.Reactor, reload.Reactor):
+    """What the server asks of a reactor."""
+
+
+def steady_reactor() -> Reactor:
     """Return the reactor; its timers go by the monotonic clock from now on."""
     from twisted.internet import reactor
 
     reactor.seconds = time.monotonic  # type: ignore[method-assign]
-    return reactor
+    return cast(Reactor, reactor)

@@ -10,15 +10,15 @@ import signal
 import socket
 import sys
 from dataclasses import asdict
-from typing import Any, cast
+from typing import Any
 
 from phonebook.server import logs
 from phonebook.server.answering import Answering
 from phonebook.server.channel import Channel
-from phonebook.server.main import Options, Reactor, state_of, terms_of, tls_of
+from phonebook.server.options import Options, state_of, terms_of, tls_of
 from phonebook.server.sharing import mapped, mapped_budgets, mapped_credentials
 from phonebook.server.state import State
-from phonebook.server.steady import steady_reactor
+from phonebook.server.steady import Reactor, steady_reactor
 from phonebook.server.workers import BEAT
 
 log = logging.getLogger("phonebook.server")
@@ -97,7 +97,7 @@ def main() -> None:
     """Work until the supervisor says stop, or is gone."""
     for number in (signal.SIGINT, signal.SIGHUP):  # the terminal's, meant for the supervisor
         signal.signal(number, signal.SIG_IGN)
-    running = cast(Reactor, steady_reactor())
+    running = steady_reactor()
     worker = Worker(running, socket.socket(fileno=int(sys.argv[1])))
     signal.signal(signal.SIGTERM, lambda *_: running.callFromThread(worker.stop))
     running.run(installSignalHandlers=False)  # type: ignore[call-arg]

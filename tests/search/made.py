@@ -29,7 +29,9 @@ NUMBERS = [
     "555 0100 ext. 12", "x12", "*600", "#31#", "5550143", "0143", "12025550143;ext=7", "+12025550",
 ]  # fmt: skip
 MAILS = ["ada@byron.example", "ann.jean-luc@byron.example", "office@byron.example"]
-FIELDS = ("title", "org", "org", "note", "note", "location", "x-note", "note.own", "alias", "alias")
+FIELDS = """
+    title org org note note location x-note note.own alias alias.nick
+""".split()
 LINKED = ("room", "member-of", "part-of", "contact.own")
 HEADERS = [
     Header(),
@@ -171,8 +173,8 @@ PIECES = [
     "+1",
 ]
 NAMED = """
-    name alias title org note note.own id kind room member-of part-of contact email phone tel
-    phone.mobile family x-note location nothing Name ALIAS
+    name alias alias.nick title org note note.own id kind room member-of part-of contact email phone
+    tel phone.mobile family x-note location nothing Name ALIAS
 """.split()
 
 

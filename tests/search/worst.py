@@ -68,7 +68,7 @@ class Breeder:
         self._rng = rng
         asked = Snapshot(compiled, Terms())
         count = len(asked.listed.offsets) - 1
-        lines = [asked.lines(rng.randrange(count)) for _ in range(SAMPLE)]
+        lines = [asked.listed.lines(rng.randrange(count)) for _ in range(SAMPLE)]
         values = [each for own in lines for each in own]
         self._ids = [own[0][1] for own in lines]
         self._names = [own[2][1] for own in lines]
@@ -229,7 +229,7 @@ class Linked:
     def fresh(self) -> bytes:
         """Return a request for an entry and its links: those that lead somewhere more often."""
         rng = self._rng
-        lines = self._asked.lines(rng.randrange(self._count))
+        lines = self._asked.listed.lines(rng.randrange(self._count))
         ids = [value for field, value in lines if field.partition(".")[0] in LINKS]
         links = ",".join(rng.sample(LINKS, rng.randint(1, len(LINKS))))
         return f"ENTRY links={links} limit=32 {rng.choice([lines[0][1], *ids])}".encode()

@@ -5,7 +5,7 @@ Implements spec/phonebook.md, sections 9.2, 9.4 and 9.5, as far as they look at 
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate, chain, islice, pairwise
 from zlib import crc32
 
@@ -16,13 +16,21 @@ from phonebook.search.piece import KINDS, Piece
 from phonebook.search.spell import Near, near_tables
 from phonebook.search.tables import (
     ALIAS,
+    COLUMNS,
     ECHO,
     ECHOES,
+    END,
     FAMILY,
     FORMATS,
     FURTHER,
     NAME,
+    OFFSET,
+    ONLY,
     OTHER,
+    PAIRS,
+    ROWS,
+    TEXTS,
+    WEIGHT,
     Tables,
 )
 
@@ -61,7 +69,9 @@ def build(
     pairs = begin(lambda: pair_tables(found.named(count), len(found.texts)))
     made |= heavy(count, found.texts, found.ends, found.weights, found.lists)
     _, deletes, sounds = near()
-    made |= numbers() | pairs() | {"near_deletes": deletes, "near_sounds": sounds}
+    starts, paired = pairs()
+    found.set(PAIRS, starts)
+    made |= numbers() | paired | {"near_deletes": deletes, "near_sounds": sounds}
     counts = sum((Counter(piece.kinds) for piece in pieces), Counter[str]())
     ends = list(accumulate([counts[kind] for kind in KINDS], initial=0))
     kinds = {kind: (ends[rank], ends[rank + 1]) for rank, kind in enumerate(KINDS)}
@@ -92,8 +102,8 @@ class _Words:
         self.near = {word: self._number[word] for word in sorted(near)}
         self.row_slots = array("H")
         self.row_lists: list[list[int]] = []
-        self.word_rows = array("I")
         self.word_texts: list[list[int]] = []
+        self.columns = array("I", bytes(4 * COLUMNS * (len(self.texts) + 1)))
 
     def _rows(
         self, pieces: Sequence[Piece], places: Places
@@ -128,7 +138,7 @@ class _Words:
         """Number the rows. (What `heavy` needs stays on the object.)"""
         rows, often = self._rows(pieces, places)
         words, step = len(self.texts), len(self.slots)
-        weights = [0] * words
+        weights, only = [0] * words, [0] * words  # the entry + 1, of a word that has no other
         counts = [0] * (ECHOES + 1) * words
         for row in sorted(rows):
             entries = rows[row]
@@ -136,12 +146,13 @@ class _Words:
             counts[word] += 1
             if word < ECHOES * words:
                 weights[word % words] += len(entries)
+                only[word % words] = entries[0] + 1
             self.row_slots.append(slot)
             self.row_lists.append(entries)
         before = 0
         for rank in range(ECHOES + 1):
             of_rank = counts[rank * words : (rank + 1) * words]
-            self.word_rows.extend(accumulate(of_rank, initial=before))
+            self.set(ROWS + rank, accumulate(of_rank, initial=before))
             before += sum(of_rank)
         slots = {slot: place for place, slot in enumerate(self.slots)}
         self.word_texts = [[] for _ in self.texts]
@@ -151,6 +162,7 @@ class _Words:
             for number in dict.fromkeys(chain.from_iterable(numbers)):
                 self.word_texts[number].append(len(self.row_lists))
                 weights[number] += len(entries)
+                only[number] = entries[0] + 1
             self.row_slots.append(slots[field])
             self.row_lists.append(entries)
             spelt.append(
@@ -161,40 +173,48 @@ class _Words:
         self.row_offsets = array("I", accumulate(map(len, self.row_lists), initial=0))
         self.weights = array("I", accumulate(weights, initial=0))
         octets = [word.encode() for word in self.texts]
+        self.set(OFFSET, accumulate(map(len, octets), initial=0))
+        self.set(END, [*self.ends, words])
+        self.set(WEIGHT, self.weights)
+        self.set(ONLY, self._alone(weights, only))
+        self.set(TEXTS, accumulate(map(len, self.word_texts), initial=0))
         return {
             "word_text": b"".join(octets),
-            "word_offsets": accumulate(map(len, octets), initial=0),
-            "word_ends": self.ends,
-            "word_rows": self.word_rows,
-            "word_weights": self.weights,
+            "word_columns": self.columns,
             "word_hash": hashed(octets),
             "row_slots": self.row_slots,
             "row_offsets": self.row_offsets,
             "postings": self.postings,
-            "word_texts": accumulate(map(len, self.word_texts), initial=0),
             "text_rows": chain.from_iterable(self.word_texts),
             "text_starts": accumulate(map(len, spelt), initial=0),
             "text_words": chain.from_iterable(spelt),
         }
 
+    def set(self, column: int, values: Iterable[int]) -> None:
+        """Fill a column of the table of words."""
+        self.columns[column::COLUMNS] = array("I", values)
+
+    def _alone(self, weights: Iterable[int], only: Iterable[int]) -> Iterator[int]:
+        """Yield for each word the one entry that it finds, as `only` has it, or 0."""
+        for word, (end, weight, entry) in enumerate(zip(self.ends, weights, only, strict=True)):
+            alone = weight == 1 and self.weights[end] - self.weights[word] == 1
+            yield entry if alone else 0
+        yield 0
+
     def named(self, count: int) -> list[dict[int, int]]:
         """Return the words of each entry's name and aliases, by number, and the class of each."""
         found: list[dict[int, int]] = [{} for _ in range(count)]
-        words = len(self.texts) + 1
         for rank in range(OTHER):
-            for word, (row, end) in enumerate(
-                pairwise(self.word_rows[rank * words : (rank + 1) * words])
-            ):
+            for word, (row, end) in enumerate(pairwise(self.columns[ROWS + rank :: COLUMNS])):
                 for entry in chain.from_iterable(self.row_lists[row:end]):
                     found[entry].setdefault(word, rank)
         return found
 
     def lists(self, rank: int, first: int, end: int) -> "list[array[int] | list[int]]":
         """Return the entries of a range of words in a class, in one list or several."""
-        base = rank * (len(self.texts) + 1)
-        rows = self.word_rows[base + first], self.word_rows[base + end]
+        row, behind = (self.columns[place * COLUMNS + ROWS + rank] for place in (first, end))
         found: list[array[int] | list[int]] = [
-            self.postings[self.row_offsets[rows[0]] : self.row_offsets[rows[1]]]
+            self.postings[self.row_offsets[row] : self.row_offsets[behind]]
         ]
         if rank == OTHER:
             texts = set(chain.from_iterable(self.word_texts[first:end]))

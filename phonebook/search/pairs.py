@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import lru_cache
 from itertools import accumulate, pairwise, permutations
 
-from phonebook.search.tables import Tables
+from phonebook.search.tables import PAIRS, Tables
 from phonebook.search.words import BEGINNING, Found, Range, Words
 
 MOST_WORDS = 16
@@ -24,10 +24,12 @@ _MOST_ELSEWHERE = 4_096  # entries that have a word elsewhere; one in more is no
 _WEIGHTS = 4_096  # weights that are kept
 
 
-def pair_tables(named: Iterable[Mapping[int, int]], words: int) -> dict[str, bytes]:
-    """Return the tables of entries, each with its name words' numbers and the class of each.
+def pair_tables(
+    named: Iterable[Mapping[int, int]], words: int
+) -> tuple[list[int], dict[str, bytes]]:
+    """Return where the pairs of each of so many words begin, and the tables of them.
 
-    There are so many `words`.
+    Entries are given as their name words' numbers and the class of each.
     """
     rows: list[list[int]] = [[] for _ in range(words)]
     wordy = array("I")
@@ -43,8 +45,7 @@ def pair_tables(named: Iterable[Mapping[int, int]], words: int) -> dict[str, byt
         row.sort()
         others.extend([each >> 32 for each in row])
         entries.extend([each & 0xFFFF_FFFF for each in row])
-    return {
-        "pair_offsets": array("I", accumulate(map(len, rows), initial=0)).tobytes(),
+    return list(accumulate(map(len, rows), initial=0)), {
         "pair_words": others.tobytes(),
         "pair_entries": entries.tobytes(),
         "pair_wordy": wordy.tobytes(),
@@ -57,7 +58,7 @@ class Pairs:
     def __init__(self, tables: Tables, words: Words) -> None:
         """Read these tables."""
         self._words = words
-        self._offsets, self._others = tables.pair_offsets, tables.pair_words
+        self._offsets, self._others = tables.column(PAIRS), tables.pair_words
         self._bearers, self._wordy = tables.pair_entries, tables.pair_wordy
         self._elsewhere = lru_cache(_WEIGHTS)(words.elsewhere_weight)
 

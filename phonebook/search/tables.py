@@ -9,19 +9,14 @@ from dataclasses import dataclass, fields
 
 FORMATS: Mapping[str, str] = {
     "word_text": "B",
-    "word_offsets": "I",
-    "word_ends": "I",
-    "word_rows": "I",
-    "word_weights": "I",
+    "word_columns": "I",
     "word_hash": "I",
     "row_slots": "H",
     "row_offsets": "I",
     "postings": "I",
-    "word_texts": "I",
     "text_rows": "I",
     "text_starts": "I",
     "text_words": "I",
-    "pair_offsets": "I",
     "pair_words": "I",
     "pair_entries": "I",
     "pair_wordy": "I",
@@ -48,6 +43,10 @@ HEAVY_COLUMNS = 7
 FAMILY, NAME, ALIAS, OTHER, ECHOES = range(5)
 """The classes of section 9.5, and echoes; the first three are also the first slots."""
 
+OFFSET, END, WEIGHT, ONLY, TEXTS, PAIRS, ROWS = range(7)
+COLUMNS = ROWS + ECHOES + 1
+"""What `word_columns` has of each word."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tables:
@@ -62,15 +61,9 @@ class Tables:
 
     word_text: memoryview
     """All words, in octet order, end to end in UTF-8; a link's with LINK before it."""
-    word_offsets: memoryview
-    """Where each begins, and the end."""
-    word_ends: memoryview
-    """For each word, the first word behind it that does not begin with it."""
-    word_rows: memoryview
-    """For each class, and echoes as a fifth: its first row, and the end. A row is a word in a slot;
-    rows stand in the order of classes, words and slots, so those of a range of words are one."""
-    word_weights: memoryview
-    """In how many entries of its rows all words before it stand, echoes left out, and the end."""
+    word_columns: memoryview
+    """So many columns for each word, and once more behind the last: one next to another, since
+    they are asked together, and a word lies anywhere. See `column`."""
     word_hash: memoryview
     """Open addressing: word number + 1 at crc32 of the word, modulo the (even) size, and on."""
     row_slots: memoryview
@@ -78,19 +71,15 @@ class Tables:
     """Where each row's postings begin, and the end."""
     postings: memoryview
     """The entries of each row, ascending."""
-    word_texts: memoryview
-    """For each word, where in `text_rows` its texts begin, and the end."""
     text_rows: memoryview
     """Rows of another kind, behind the others: a text of several words that often stands there."""
     text_starts: memoryview
     """For each such text, where in `text_words` it begins, and the end."""
     text_words: memoryview
     """The numbers of its words, in their order."""
-    pair_offsets: memoryview
-    """For each word, where the pairs begin that it is in, and the end. A pair is two words of one
-    name, its aliases among them, and stands under each of the two."""
     pair_words: memoryview
-    """The other word of each; ascending for one word, then by entry."""
+    """The other word of each pair; ascending for one word, then by entry. A pair is two words of
+    one name, its aliases among them, and stands under each of the two."""
     pair_entries: memoryview
     """Whose name it is << 4 | the class of the word << 2 | that of the other word."""
     pair_wordy: memoryview
@@ -111,6 +100,18 @@ class Tables:
     """crc32 << 32 | word, of each name word with up to two letters left out; ascending."""
     near_sounds: memoryview
     """crc32 << 32 | word, of the sound of each name word; ascending."""
+
+    def column(self, column: int) -> memoryview:
+        """Return a column, with an item for each word and the end behind the last.
+
+        OFFSET: where its text begins. END: the first word behind it that does not begin with it.
+        WEIGHT: in how many entries of their rows all words before it stand, echoes left out. ONLY:
+        1 + the entry, where there is but one with the word or one that begins with it, else 0.
+        TEXTS: where in `text_rows` its texts begin. PAIRS: where the pairs begin that it is in.
+        ROWS, and on, for each class and echoes: its first row. A row is a word in a slot; rows
+        stand in the order of classes, words and slots, so those of a range of words are one.
+        """
+        return self.word_columns[column::COLUMNS]
 
     def parts(self) -> dict[str, memoryview]:
         """Return the tables by name."""

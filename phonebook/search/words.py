@@ -12,7 +12,19 @@ from typing import NamedTuple
 from zlib import crc32
 
 from phonebook.search.bits import having
-from phonebook.search.tables import ECHOES, FURTHER, HEAVY_COLUMNS, OTHER, Tables
+from phonebook.search.tables import (
+    ECHOES,
+    END,
+    FURTHER,
+    HEAVY_COLUMNS,
+    OFFSET,
+    ONLY,
+    OTHER,
+    ROWS,
+    TEXTS,
+    WEIGHT,
+    Tables,
+)
 
 BEGINNING = 4
 """What a class grows by where only the beginning of a word matches."""
@@ -60,11 +72,12 @@ class Words:
         self._sets: dict[tuple[int, int, bool], frozenset[int]] = {}
         self._room = _ROOM
         # one name instead of two, for what is read all the time
-        self._hash, self._ends = tables.word_hash, tables.word_ends
-        self._offsets, self._text = tables.word_offsets, tables.word_text
-        self._rows, self._words = tables.word_rows, len(tables.word_rows) // (ECHOES + 1)
-        self._bases = tuple(rank * self._words for rank in range(ECHOES))  # of the classes' rows
-        self._weights, self._texts = tables.word_weights, tables.word_texts
+        self._hash, self._text = tables.word_hash, tables.word_text
+        self._offsets, self._ends = tables.column(OFFSET), tables.column(END)
+        self._weights, self._texts = tables.column(WEIGHT), tables.column(TEXTS)
+        self._only = tables.column(ONLY)
+        self._rows = [tables.column(ROWS + rank) for rank in range(ECHOES + 1)]
+        self._count = len(self._ends) - 1
         self._row_offsets, self._postings = tables.row_offsets, tables.postings
         self._size = len(tables.word_hash)
         self._first_text = len(tables.row_slots) - len(tables.text_starts) + 1
@@ -85,7 +98,7 @@ class Words:
         first = self._least(word)
         length = len(word)
         # behind the first that begins so, look further in growing steps, then between
-        end, step, last = first, 1, len(self._ends)
+        end, step, last = first, 1, self._count
         text, offsets = self._text, self._offsets
         while end < last and text[offsets[end] : offsets[end] + length] == word:
             end, step = end + step, step * 2
@@ -100,7 +113,7 @@ class Words:
 
     def _least(self, word: bytes) -> int:
         """Return the number of the first word that is not before this one."""
-        low, high = 0, len(self._ends)
+        low, high = 0, self._count
         text, offsets = self._text, self._offsets
         while low < high:
             middle = (low + high) // 2
@@ -136,8 +149,8 @@ class Words:
 
     def lists(self, first: int, end: int, rank: int) -> memoryview:
         """Return the entries of a range of words in a class, those of repeated texts left out."""
-        start, rows, offsets = rank * self._words, self._rows, self._row_offsets
-        return self._postings[offsets[rows[start + first]] : offsets[rows[start + end]]]
+        rows, offsets = self._rows[rank], self._row_offsets
+        return self._postings[offsets[rows[first]] : offsets[rows[end]]]
 
     def texts(self, first: int, end: int) -> set[int]:
         """Return the rows of the repeated texts that a range of words is in."""
@@ -153,12 +166,11 @@ class Words:
         row_slots, offsets, postings = self.tables.row_slots, self._row_offsets, self._postings
         rows = [row for row in self.texts(first, end) if row_slots[row] in slots]
         found = []
-        for rank in range(ECHOES + 1):
+        for rank, its in enumerate(self._rows):
             if rank < OTHER and rank in slots:  # then the slots of its subtypes are, too
                 found.append(self.lists(first, end, rank))
                 continue
-            start = rank * self._words
-            row, behind = self._rows[start + first], self._rows[start + end]
+            row, behind = its[first], its[end]
             rows += compress(range(row, behind), map(slots.__contains__, row_slots[row:behind]))
         return found + [postings[offsets[row] : offsets[row + 1]] for row in rows]
 
@@ -170,16 +182,12 @@ class Words:
         number = self.word(word)
         if number < 0:
             return None
+        only = self._only[number]
+        if only:  # as of most
+            return [only - 1]
         end = self._ends[number]
-        weight = self._weights[end] - self._weights[number]
-        if weight > _FEW:
+        if self._weights[end] - self._weights[number] > _FEW:
             return None
-        if weight == 1:  # as of most: its one class tells all, unless it is in a repeated text
-            rows = self._rows
-            for base in self._bases:
-                row = rows[base + number]
-                if row < rows[base + end]:
-                    return [self._postings[self._row_offsets[row]]]
         return self.ordered(Range(number, end, number))
 
     def ordered(self, words: Range) -> list[int]:
@@ -195,10 +203,10 @@ class Words:
 
     def _in_order(self, first: int, end: int, found: list[int]) -> None:
         """Append the entries of a range of words, class by class."""
-        rows, offsets, postings = self._rows, self._row_offsets, self._postings
+        offsets, postings = self._row_offsets, self._postings
         left = self._weights[end] - self._weights[first]
-        for base in self._bases[:OTHER]:
-            start, behind = rows[base + first], rows[base + end]
+        for rows in self._rows[:OTHER]:
+            start, behind = rows[first], rows[end]
             if start < behind:
                 here = postings[offsets[start] : offsets[behind]].tolist()
                 if behind > start + 1:
@@ -291,10 +299,9 @@ class Words:
         self, first: int, end: int, more: int, left: int, found: Found
     ) -> tuple[int, Found]:
         """Add entries, and their classes, to those found before; tell how many are left to add."""
-        rows, offsets = self._rows, self._row_offsets
-        base = 0
-        for rank in range(more, ECHOES + more):
-            start, behind = rows[base + first], rows[base + end]
+        offsets = self._row_offsets
+        for rank, rows in enumerate(self._rows[:ECHOES], more):
+            start, behind = rows[first], rows[end]
             if start < behind:
                 entries = self._postings[offsets[start] : offsets[behind]]
                 here = dict.fromkeys(entries, rank)
@@ -302,7 +309,6 @@ class Words:
                 left -= len(entries)
                 if not left:
                     return left, found
-            base += self._words
         for row in self.texts(first, end):
             found = dict.fromkeys(self.row(row), OTHER + more) | found
             left -= len(self.row(row))
@@ -350,8 +356,8 @@ class Words:
 
     def _listed(self, first: int, end: int, rank: int, left: set[int]) -> set[int]:
         """Return those of what is left that a range of words is in, in a class."""
-        start, offsets, postings = rank * self._words, self._row_offsets, self._postings
-        row, behind = self._rows[start + first], self._rows[start + end]
+        rows, offsets, postings = self._rows[rank], self._row_offsets, self._postings
+        row, behind = rows[first], rows[end]
         if row == behind:
             return set()
         entries = postings[offsets[row] : offsets[behind]]
@@ -372,13 +378,12 @@ class Words:
 
     def elsewhere_weight(self, words: Range) -> int:
         """Return at least as many as these entries are."""
-        rows, offsets, start = self._rows, self._row_offsets, 0
+        offsets = self._row_offsets
         found = self._weights[words.end] - self._weights[words.first]
-        for _ in range(OTHER):
-            first, end = rows[start + words.first], rows[start + words.end]
+        for rows in self._rows[:OTHER]:
+            first, end = rows[words.first], rows[words.end]
             if first < end:
                 found -= offsets[end] - offsets[first]
-            start += self._words
         return found
 
     def in_both(self, *sides: tuple[Range, bool]) -> set[int]:
@@ -424,10 +429,10 @@ class Words:
 
     def bearers(self, number: int) -> list[memoryview]:
         """Return the entries with this very word in their name or alias, in several lists."""
-        rows, offsets, words = self._rows, self._row_offsets, self._words
+        offsets = self._row_offsets
         found = []
-        for place in (number, number + words, number + 2 * words):
-            start, behind = rows[place], rows[place + 1]
+        for rows in self._rows[:OTHER]:
+            start, behind = rows[number], rows[number + 1]
             if start < behind:
                 found.append(self._postings[offsets[start] : offsets[behind]])
         return found

@@ -124,12 +124,14 @@ def _within(outcome: _Outcome, tag: str, at: str, room: int) -> bytes:
 
 def _too_long(outcome: _Outcome, tag: str, at: str, octets: int, room: int) -> bytes:
     """Return what is said instead of a reply of so many octets, where there is less room (U-4)."""
-    fits = 0
+    whole, fits, entries = octets, 0, outcome.entries
     if outcome.code in (Code.FOUND, Code.NEAR):
-        most = len(outcome.entries) - 1
-        while fits < most and len(outcome.render(tag, at, fits + 1)) <= room:
-            fits += 1
-    return render(Code.TOO_LONG, tag, f"octets={octets} fits={fits}")
+        octets -= len(str(outcome.left))
+        for fits in range(len(entries) - 1, -1, -1):
+            octets -= len(entries[fits]) + len(b"\r\n")
+            if octets + len(str(outcome.left + len(entries) - fits)) <= room:
+                break
+    return render(Code.TOO_LONG, tag, f"octets={whole} fits={fits}")
 
 
 _PLAIN = re.compile(  # possessive: what does not fit is given up at once

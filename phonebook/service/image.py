@@ -14,11 +14,11 @@ from zlib import crc32
 
 from phonebook.directory.entry import Header, Referral, View
 from phonebook.directory.project import known
-from phonebook.search.tables import FORMATS, Tables
+from phonebook.search.tables import COLUMNS, FORMATS, OFFSET, PAIRS, TEXTS, Tables
 from phonebook.service.snapshot import Compiled, Shelf
 from phonebook.wire.codes import FOLDING
 
-FORMAT = f"4 {FOLDING} {sys.byteorder}"
+FORMAT = f"5 {FOLDING} {sys.byteorder}"
 """Changes with the layout, with what the tables mean, and with the folding table."""
 
 _MAGIC = b"PHONEBOOK IMAGE\n"
@@ -175,15 +175,14 @@ def _snapshot(
 
 def _check(tables: Tables, listed: Shelf) -> None:
     """Compare the sizes that every lookup relies on."""
-    words, rows = len(tables.word_ends), len(tables.row_slots)
+    rows = len(tables.row_slots)
     sizes = [
         (len(listed.offsets), tables.count + 1),
         (listed.offsets[-1], len(listed.octets)),
-        (len(tables.word_offsets), words + 1),
-        (tables.word_offsets[-1], len(tables.word_text)),
-        (len(tables.word_texts), words + 1),
-        (len(tables.word_weights), words + 1),
-        (tables.word_texts[-1], len(tables.text_rows)),
+        (len(tables.word_columns) % COLUMNS, 0),
+        (tables.column(OFFSET)[-1], len(tables.word_text)),
+        (tables.column(TEXTS)[-1], len(tables.text_rows)),
+        (tables.column(PAIRS)[-1], len(tables.pair_words)),
         (len(tables.row_offsets), rows + 1),
         (tables.row_offsets[-1], len(tables.postings)),
         (len(tables.number_entries), len(tables.number_endings)),

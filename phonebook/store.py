@@ -81,8 +81,12 @@ def cache_place(chosen: Path | None = None) -> Path:
 
 def cache_file(path: Path, place: Path) -> Path:
     """Return the file that a directory's compiled snapshots, of all views, have in the cache."""
-    name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:24]
-    return place / f"{name}.snapshot"
+    return place / f"{name_of(path.resolve())}.snapshot"
+
+
+def name_of(path: Path) -> str:
+    """Return the name, in the cache, of what belongs to a directory at an absolute path."""
+    return hashlib.sha256(os.fsencode(path)).hexdigest()[:24]
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,12 +71,12 @@ def _local(path: Path | None, cache: Path | None) -> dict[str, Any]:
     from phonebook.store import cache_place
 
     place = cache_place(cache)
-    if path is not None:
-        files = [control_file(path, place), _SYSTEMD]
-    elif "RUNTIME_DIRECTORY" in os.environ:
+    if "RUNTIME_DIRECTORY" in os.environ:
         files = [control_file(Path(), place)]
     else:
         files = [*sorted(place.glob("*.sock")), _SYSTEMD]
+    if path is not None:  # as it was given to the server, as a rule: else by another path
+        files.insert(0, control_file(path, place))
     reports, refusals = [], []
     for file in dict.fromkeys(files):
         try:

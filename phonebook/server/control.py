@@ -25,7 +25,7 @@ from twisted.internet.interfaces import IReadDescriptor
 from zope.interface import implementer
 
 from phonebook.server.channel import MAX_LINE, Channel, Reactor, peer_of
-from phonebook.store import cache_file
+from phonebook.store import name_of
 
 log = logging.getLogger("phonebook.server")
 
@@ -45,10 +45,13 @@ class ControlError(Exception):
 
 
 def control_file(path: Path, place: Path) -> Path:
-    """Return where the control socket of a server over this directory stands."""
+    """Return where the control socket of a server over this directory stands.
+
+    A link is not followed: where it leads may change while the server runs.
+    """
     if given := os.environ.get("RUNTIME_DIRECTORY"):
         return Path(given.partition(":")[0]) / "phonebook.sock"
-    return cache_file(path, place).with_suffix(".sock")
+    return place / f"{name_of(Path(os.path.abspath(path)))}.sock"
 
 
 @implementer(IReadDescriptor)

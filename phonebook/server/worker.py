@@ -9,6 +9,7 @@ import pickle
 import signal
 import socket
 import sys
+import time
 from dataclasses import asdict
 from typing import Any
 
@@ -45,8 +46,10 @@ class Worker:
             case "begin":
                 self._begin(pickle.loads(bytes.fromhex(order["options"])), order["sockets"])
             case "map":
+                began = time.perf_counter()
                 served = mapped(self._channel.files.pop(0), self._terms)
                 self._state.switch(served, self._reactor)
+                log.debug("the switch took %.3f ms", (time.perf_counter() - began) * 1_000)
                 self._tell("mapped")
             case "renew":
                 self._state.new_tls = tls_of(mapped_credentials(self._channel.files.pop(0)))

@@ -146,15 +146,17 @@ def p99_of_reload(
 def reload_rows(data: Data, folder: Path, generate: Generator) -> Iterator[Row]:
     """Yield the rows of a reload. The server has all cores, as it has where it is used."""
     changing = Changing(data, folder)
-    log = folder / "reload.log"
-    with ours(changing.path, log, EVERY_CORE, "--verbose") as server:
-        took = [changing.until_answered(server) for _ in range(RUNS)]
-        yield Row("one line changed, until it answers", data.size, Bar(5, 2), min(took), "s")
-        window = max(1.0, min(took))
-        felt = p99_of_reload(server, changing, window, data, folder, generate)
-        yield Row("p99 while it reloads / else", data.size, Bar(2, 1.3), felt, "x")
-    took = [float(each) for each in re.findall(r"the switch took ([0-9.]+) ms", log.read_text())]
-    yield Row("the switch itself", data.size, Bar(2, 1), max(took), "ms")
+    for whose, *options in (("",), (", two workers", "--workers", "2")):
+        log = folder / f"reload{whose}.log"
+        with ours(changing.path, log, EVERY_CORE, "--verbose", *options) as server:
+            took = [changing.until_answered(server) for _ in range(RUNS)]
+            name = f"one line changed, until it answers{whose}"
+            yield Row(name, data.size, Bar(5, 2), min(took), "s")
+            window = max(1.0, min(took))
+            felt = p99_of_reload(server, changing, window, data, folder, generate)
+            yield Row(f"p99 while it reloads / else{whose}", data.size, Bar(2, 1.3), felt, "x")
+        took = [float(each) for each in re.findall(r"switch took ([0-9.]+) ms", log.read_text())]
+        yield Row(f"the switch itself{whose}", data.size, Bar(2, 1), max(took), "ms")
 
 
 def measure(data: Data, folder: Path, generate: Generator) -> list[Row]:

@@ -312,6 +312,20 @@ def test_status_over_the_network(serve: Serve, lab: Path) -> None:
     assert (code, told, wrong.count("\n")) == (3, "", 1)
 
 
+def test_status_where_a_link_leads_elsewhere_now(
+    serve: Serve, lab: Path, place: Path, tmp_path: Path
+) -> None:
+    second = tmp_path / "second"
+    shutil.copytree(lab, second)
+    (link := tmp_path / "link").symlink_to(lab)
+    serve(link, "--cache", str(place))
+    link.unlink()
+    link.symlink_to(second)
+    for path in (link, second):
+        assert command("--cache", str(place), str(path))[0] == 0
+    assert command("--cache", str(place), str(lab))[0] == 3
+
+
 def test_nobody_to_ask(lab: Path, place: Path) -> None:
     code, told, wrong = command("--cache", str(place), str(lab))
     assert (code, told, wrong.count("\n")) == (3, "", 1)

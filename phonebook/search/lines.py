@@ -9,9 +9,9 @@ from operator import contains
 
 from phonebook.directory.entry import Entry
 from phonebook.directory.fields import LINKS
-from phonebook.directory.names import read_name
+from phonebook.directory.names import Name, read_name
 from phonebook.directory.numbers import Dialling, Number, read_number
-from phonebook.directory.text import spellings, words
+from phonebook.directory.text import fold, spellings, words
 from phonebook.search.piece import PLAIN, id_words, name_spellings
 from phonebook.search.query import Term
 from phonebook.search.tables import ALIAS, FAMILY, NAME, OTHER
@@ -20,15 +20,31 @@ from phonebook.search.words import BEGINNING
 Lines = list[tuple[str, str]]
 """An entry: its fields and values, line by line; the first three are its id, kind and name."""
 
-Reading = Callable[[Lines], int | None]
-"""Tells the class of a term on an entry, None where it does not match."""
+Reading = Callable[[str], int | None]
+"""Tells the class of a term on an entry, of its lines as they are sent, None where it does not
+match."""
 
 MIN_ENDING = 3
 """Digits of a query that may be the end of a longer number."""
 MIN_NUMBER = 7
 """Digits of an entry's number that may be the end of a longer query."""
 
-_JOINING = "-'`"  # what may stand between the letters of a word
+_NAME, _FAMILY = "name: ", "family: "
+_JOINING = b"-'`"  # what may stand between the letters of a word
+_WITHOUT = tuple(  # what begins a line whose words have no further spellings
+    field + end for field in ("id", "kind", "phone", *sorted(PLAIN), *LINKS) for end in ":."
+)
+
+
+def lines_of(text: str) -> Lines:
+    """Return the fields and values of an entry, of its lines as they are sent.
+
+    >>> lines_of("id: ada\\r\\nkind: person\\r\\n")
+    [('id', 'ada'), ('kind', 'person')]
+    """
+    lines = text.split("\r\n")
+    del lines[-1]
+    return [(field, value) for field, _, value in [line.partition(": ") for line in lines]]
 
 
 def is_link(field: str) -> bool:
@@ -44,44 +60,60 @@ def is_named(asked: str, field: str) -> bool:
 def reading_of_sequence(term: Term) -> Reading:
     """Return what tells the class of a sequence of words."""
     first = term.words[0]
+    written = f" {' '.join(term.words)}" + " " * term.whole
+    sought = sorted((word.encode() for word in term.words), key=len, reverse=True)
 
-    def read(lines: Lines) -> int | None:
+    def read(text: str) -> int | None:
+        if text.isascii() and written not in f" {fold(text)} " and not _has_further(text, first):
+            return None
+        name = None
         least = None
-        for field, value in lines:
-            initials = field == "name" and _may_be_initials(first, value)
-            if not (initials or _may_hold(term.words, value)):
-                continue
+        lines = text.split("\r\n")
+        joined = text.encode().translate(None, _JOINING).lower().split(b"\r\n")
+        for line, octets in zip(lines, joined, strict=True):
+            initials = line.startswith(_NAME) and _may_be_initials(first, line)
+            if octets.isascii() and not initials and not all(map(octets.__contains__, sought)):
+                continue  # as most
+            field, _, value = line.partition(": ")
             base = field.partition(".")[0]
             if not is_named(term.field, field) if term.field else base in LINKS:
                 continue
-            spelt = _spelt(base, value, lines, initials)
-            for start, end, more in _places(term, spelt):
-                rank = 0 if term.field else _class(base, lines, start, end) + more
+            for start, end, more in _places(term, _spelt(base, value, lines, initials)):
+                if term.field:
+                    return 0
+                if base == "name" and name is None:
+                    name = read_name(_named(lines))
+                rank = _class(base, name, start, end) + more
                 least = rank if least is None else min(rank, least)
         return least
 
     return read
 
 
-def _may_hold(folded: Sequence[str], value: str) -> bool:
-    """Tell quickly whether a line may hold these words, as most do not."""
-    if not value.isascii():
+def _has_further(text: str, first: str) -> bool:
+    """Tell quickly whether words of an entry may have further spellings, as most have not.
+
+    It is in ASCII. Of initials, the `first` of the words that are sought may be some.
+    """
+    lines = text.split("\r\n")
+    if _may_be_initials(first, lines[2]):
         return True
-    joined = value.lower()
-    for each in _JOINING:
-        if each in joined:
-            joined = joined.replace(each, "")
-    return folded[0] in joined and all(word in joined for word in folded)
+    return any("-" in line and not line.startswith(_WITHOUT) for line in lines)
 
 
-def _may_be_initials(word: str, value: str) -> bool:
-    """Tell quickly whether a word may be the first letters of a name's words."""
+def _may_be_initials(word: str, line: str) -> bool:
+    """Tell quickly whether a word may be the first letters of a name's words, two or more."""
+    if len(word) < 2:
+        return False
+    value = line[len(_NAME) :]
     if value.isascii() and value[0].isalpha() and value[0].lower() != word[0]:
         return False
     return "".join([each[0] for each in words(value)]).startswith(word)
 
 
-def _spelt(base: str, value: str, lines: Lines, initials: bool) -> Sequence[tuple[str, ...]]:
+def _spelt(
+    base: str, value: str, lines: Sequence[str], initials: bool
+) -> Sequence[tuple[str, ...]]:
     """Return the words of a line, with all their spellings."""
     if base in ("kind", "phone"):
         return ()
@@ -107,19 +139,19 @@ def _places(term: Term, spelt: Sequence[tuple[str, ...]]) -> Iterator[tuple[int,
                 yield start, end, BEGINNING
 
 
-def _class(base: str, lines: Lines, start: int, end: int) -> int:
-    """Return the class of whole words from one to another of a line."""
-    if base != "name":
+def _class(base: str, name: Name | None, start: int, end: int) -> int:
+    """Return the class of whole words from one to another of a line; `name` where it is one."""
+    if name is None or base != "name":
         return ALIAS if base == "alias" else OTHER
-    name = read_name(_named(lines))
     return FAMILY if name.start <= start and end < name.end else NAME
 
 
-def _named(lines: Lines) -> Entry:
+def _named(lines: Sequence[str]) -> Entry:
     """Return an entry of what its name's reading needs."""
-    family = tuple(value for field, value in lines if field == "family")
-    fields = [("name", (lines[2][1],))] + ([("family", family)] if family else [])
-    return Entry(lines[0][1], lines[1][1], tuple(fields))
+    id, kind, name = (line.partition(": ")[2] for line in lines[:3])
+    family = tuple([line.removeprefix(_FAMILY) for line in lines if line.startswith(_FAMILY)])
+    fields = [("name", (name,))] + ([("family", family)] if family else [])
+    return Entry(id, kind, tuple(fields))
 
 
 def reading_of_number(number: Number, field: str, dialling: Dialling) -> Reading:
@@ -134,9 +166,9 @@ def reading_of_number(number: Number, field: str, dialling: Dialling) -> Reading
             return 0
         return BEGINNING * (not field) if _shares_digits(number, own, own_keys) else None
 
-    def read(lines: Lines) -> int | None:
+    def read(text: str) -> int | None:
         found = []
-        for name, value in lines:
+        for name, value in lines_of(text):
             if name.partition(".")[0] == "phone" and is_named(field, name):
                 if value not in known:
                     known[value] = compare(value)

@@ -8,15 +8,16 @@ left, and no entry is read before that.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence, Set
+from itertools import chain
 
 from phonebook.directory.entry import Header
 from phonebook.directory.numbers import Dialling
-from phonebook.search.bits import having, octets_of, unpacked
+from phonebook.search.bits import having, is_dense, octets_of, packed, unpacked
 from phonebook.search.build import BROAD, BROAD_SHARE
 from phonebook.search.lines import (
-    Lines,
     is_link,
     is_named,
+    lines_of,
     reading_of_number,
     reading_of_sequence,
 )
@@ -27,6 +28,7 @@ from phonebook.search.tables import ECHO, LINK, Tables
 from phonebook.search.ways import (
     MAX_IN_FIELDS,
     MAX_MATCHES,
+    Allowance,
     Either,
     InField,
     OfKind,
@@ -45,15 +47,16 @@ _POSITION = 0xFFFFFFFF
 class Index:
     """A directory's tables, ready to be asked."""
 
-    def __init__(self, tables: Tables, header: Header, lines: Callable[[int], Lines]) -> None:
-        """Ask these tables; `lines` reads the entry with a number."""
+    def __init__(self, tables: Tables, header: Header, text: Callable[[int], str]) -> None:
+        """Ask these tables; `text` reads the lines of the entry with a number."""
         self.words = Words(tables)
         self.pairs = Pairs(tables, self.words)
-        self._tables, self._lines = tables, lines
+        self._tables, self._text = tables, text
         self._dialling = Dialling(header)
         self._limit = max(BROAD, tables.count // BROAD_SHARE)
         self._most_in_fields = max(MAX_IN_FIELDS, tables.count)
         self._slots: dict[str, frozenset[int]] = {}  # of each field that was asked for
+        self._asked: dict[Term, Way] = {}  # of the last query
 
     def match(self, terms: Sequence[Term]) -> list[int]:
         """Return the numbers of all entries that match, best first.
@@ -62,12 +65,19 @@ class Index:
         """
         if all(term.is_word for term in terms):
             return self.match_words([term.words[0].encode() for term in terms])
-        if self.in_fields(terms) > self._most_in_fields:
+        meant = self._in_fields(terms)
+        if sum(map(self.words.breadth, meant)) > self._most_in_fields:  # before lists are made
+            raise TooBroadError
+        allowance = Allowance()
+        self._asked = {term: self._way(term, allowance) for term in dict.fromkeys(terms)}
+        listed = sum(way.weight for way in self._asked.values() if isinstance(way, InField))
+        if listed * 2 > self._most_in_fields < sum(map(self.words.weight, meant)):
             raise TooBroadError
         wanted = Counter(term for term in terms if not term.excluded)
-        ways = [(self._way(term), times) for term, times in wanted.items()]
-        excluded = dict.fromkeys(term for term in terms if term.excluded)
-        return self._ranked(ways, [self._way(term) for term in excluded])
+        return self._ranked(
+            [(self._asked[term], times) for term, times in wanted.items()],
+            [way for term, way in self._asked.items() if term.excluded],
+        )
 
     def match_words(self, words: Sequence[bytes]) -> list[int]:
         """Match the commonest query: words, or their beginnings, in any field; as `match` does."""
@@ -98,27 +108,26 @@ class Index:
             met = {position: rank + met[position] for position, rank in ranks.items()}
         return _ordered(met)
 
-    def in_fields(self, terms: Iterable[Term]) -> int:
-        """Return in how many entries the words of field terms are, all together ([M-16])."""
-        return sum(
-            self.words.breadth(self._meant(term)[0])
+    def _in_fields(self, terms: Iterable[Term]) -> list[Range]:
+        """Return what the words of field terms mean, whose places are counted ([M-16])."""
+        return [
+            self._meant(term)[0]
             for term in {*terms}
             if term.field and term.field != "kind" and not term.number and len(term.words) == 1
-        )
+        ]
 
-    def keeping(self, terms: Sequence[Term]) -> Callable[[set[int]], set[int]]:
-        """Return what keeps those of some candidates that match these terms."""
-        ways = [(self._way(term), term.excluded) for term in dict.fromkeys(terms)]
+    def effort(self, terms: Sequence[Term]) -> int:
+        """Return what `match` costs where it finds nothing, at most, in entries looked at."""
+        if all(term.is_word for term in terms):
+            return 0  # little
+        ways = [(self._way_of(term), term.excluded) for term in dict.fromkeys(terms)]
+        least = min(way.weight for way, excluded in ways if not excluded)
+        some = min(least, MAX_MATCHES)
+        return sum(way.effort(some) for way, _ in ways) if least else 0
 
-        def kept(candidates: set[int]) -> set[int]:
-            for way, excluded in ways:
-                if not candidates:
-                    break
-                matched = way.among(candidates).keys()
-                candidates = candidates - matched if excluded else candidates & matched
-            return candidates
-
-        return kept
+    def strictly(self, terms: Iterable[Term]) -> "Strict":
+        """Return what tells who matches these terms."""
+        return Strict([(self._way_of(term), term.excluded) for term in terms])
 
     def linking(self, links: Set[str], id: str) -> set[int]:
         """Return the entries of which one of these links leads to the entry with an id.
@@ -127,7 +136,7 @@ class Index:
         """
 
         def leads(position: int) -> bool:
-            lines = self._lines(position)
+            lines = lines_of(self._text(position))
             return any(value == id and field.partition(".")[0] in links for field, value in lines)
 
         ranges = [self.words.meant((LINK + word).encode(), whole=True) for word in id_words(id)]
@@ -155,21 +164,26 @@ class Index:
         if not least.weight:
             return []
         if least.weight <= MAX_MATCHES:
-            left = _without(least.candidates(), excluded)
+            left = _without(set(least.candidates()), excluded)
+            met = [least]
         else:
-            left = self._met([way for way, _ in wanted], excluded)
+            left, met = self._met([way for way, _ in wanted], excluded)
             if len(left) - sum(way.unsure for way, _ in wanted) > MAX_MATCHES:
                 raise TooBroadError
         found: Found = dict.fromkeys(left, 0)
-        for way, times in sorted(wanted, key=lambda each: each[0].unsure):  # to read few entries
-            ranks = way.among(set(found))
-            found = {position: found[position] + times * rank for position, rank in ranks.items()}
+        for way, times in sorted(wanted, key=lambda each: _last(each[0], left)):
+            if found and not (way.flat and way in met):
+                ranks = way.among(set(found))
+                found = {each: found[each] + times * rank for each, rank in ranks.items()}
         return _ordered(found)
 
-    def _met(self, wanted: Sequence[Way], excluded: Sequence[Way]) -> set[int]:
-        """Return whom all these find, and maybe more of those that they are unsure of."""
-        every = (1 << self._tables.count) - 1
-        met, listed, unwanted = every, [], []
+    def _met(self, wanted: Sequence[Way], excluded: Sequence[Way]) -> tuple[set[int], list[Way]]:
+        """Return whom all these find, and maybe more; and of the ways those that were all met.
+
+        What is many is met as bits, what is few as sets.
+        """
+        count = self._tables.count
+        met, listed, unwanted = (1 << count) - 1, [], []
         for way in wanted:
             bits = way.bits()
             if bits is None:
@@ -182,35 +196,48 @@ class Index:
                 unwanted.append(way)
             else:
                 met &= ~bits
-        least, many = wanted[0], met.bit_count()
-        if listed and (least is listed[0] or many > self._limit):
-            left = listed.pop(0).candidates()
-            if met != every:
-                octets = met.to_bytes(octets_of(self._tables.count), "little")
-                left = having(memoryview(octets), left)
-        elif many > self._limit + max(way.unsure for way in wanted):  # as are all words
-            raise TooBroadError
-        elif listed or many - sum(way.weight for way in unwanted) <= MAX_MATCHES + least.unsure:
-            left = set(unpacked(met))
+        unsure = sum(way.unsure for way in wanted)
+        many = met.bit_count()
+        while listed and is_dense(many, count):
+            met &= packed(listed.pop(0).candidates(), count)
+            many = met.bit_count()
+        if not listed:
+            if many > self._limit + unsure:  # as are all words
+                raise TooBroadError
+            if many - unsure - sum(way.weight for way in unwanted) > MAX_MATCHES:
+                raise TooBroadError
+        if unwanted and is_dense(many, count):
+            sure = [way.candidates() for way in unwanted if not way.unsure]
+            met &= ~packed(chain.from_iterable(sure), count)
+            unwanted = [way for way in unwanted if way.unsure]
+        if listed and listed[0] is wanted[0]:
+            octets = met.to_bytes(octets_of(count), "little")
+            left = having(memoryview(octets), set(listed.pop(0).candidates()))
         else:
-            raise TooBroadError
-        for way in sorted(listed, key=lambda each: each.unsure):
-            if len(left) > MAX_MATCHES:
-                left &= way.among(left).keys()
-        return _without(left, unwanted)
+            left = set(unpacked(met))
+        listed.sort(key=lambda each: _last(each, left), reverse=True)
+        while listed and (len(left) > MAX_MATCHES or not listed[-1].unsure):
+            left = set(listed.pop().among(left))
+        return _without(left, unwanted), [way for way in wanted if way not in listed]
 
-    def _way(self, term: Term) -> Way:
+    def _way_of(self, term: Term) -> Way:
+        """Return the way of a term, maybe of the last query: what is near is asked for at once."""
+        return self._asked.get(term) or self._way(term, Allowance())
+
+    def _way(self, term: Term, allowance: Allowance) -> Way:
         """Return the way in which a term finds entries."""
         if term.field == "kind":
             return OfKind(
                 [range(*self._tables.kinds[kind]) for kind in KINDS if _matches_kind(term, kind)]
             )
         if term.number is None:
-            return self._way_of_words(term)
+            return self._way_of_words(term, allowance)
         reading = reading_of_number(term.number, term.field, self._dialling)
         keys = self._dialling.query_keys(term.number)
-        way = OfNumber(self._tables, term.number, keys, term.field, reading, self._lines)
-        return way if term.field else Either(way, self._way_of_words(term), self._tables.count)
+        way = OfNumber(self._tables, term.number, keys, term.field, reading, self._text)
+        if term.field:
+            return way
+        return Either(way, self._way_of_words(term, allowance), self._tables.count)
 
     def _meant(self, term: Term) -> list[Range]:
         """Return what each word of a term means."""
@@ -221,15 +248,15 @@ class Index:
             for place, word in enumerate(term.words)
         ]
 
-    def _way_of_words(self, term: Term) -> Way:
+    def _way_of_words(self, term: Term, allowance: Allowance) -> Way:
         ranges = self._meant(term)
         if len(ranges) > 1:
             slots = self._slots_of(term.field) if term.field else None
             reading = reading_of_sequence(term)
-            return OfSequence(self.words, self.pairs, ranges, slots, reading, self._lines)
+            return OfSequence(self.words, self.pairs, ranges, slots, reading, self._text, allowance)
         if term.field:
             lists = self.words.lists_in(ranges[0], self._slots_of(term.field))
-            return InField(lists, self._limit)
+            return InField(lists)
         return OfWord(self.words, ranges[0])
 
     def _slots_of(self, field: str) -> frozenset[int]:
@@ -245,9 +272,41 @@ class Index:
         return self._slots[field]
 
 
+def _last(way: Way, candidates: Set[int]) -> tuple[int, int]:
+    """Return what the ways are sorted by: whatever reads entries comes last, to read few."""
+    return way.unsure, way.effort(len(candidates))
+
+
+class Strict:
+    """Terms that hold for entries as they are written, whatever else is near."""
+
+    def __init__(self, ways: Sequence[tuple[Way, bool]]) -> None:
+        """Look in these ways; tell of each whether it is for what is excluded."""
+        self._ways = ways
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether nobody matches."""
+        return any(not (way.weight or excluded) for way, excluded in self._ways)
+
+    def effort(self, some: int) -> int:
+        """Return what `among` costs for so many entries, at most, in entries looked at."""
+        return sum(way.effort(some) for way, _ in self._ways)
+
+    def among(self, candidates: set[int]) -> set[int]:
+        """Return those that match."""
+        for way, excluded in self._ways:
+            if candidates:
+                matched = way.among(candidates).keys()
+                candidates = candidates - matched if excluded else candidates & matched
+        return candidates
+
+
 def _without(candidates: set[int], excluded: Iterable[Way]) -> set[int]:
-    for way in sorted(excluded, key=lambda each: each.unsure):
-        candidates = candidates - way.among(candidates).keys()
+    """Take from candidates what these ways find."""
+    for way in sorted(excluded, key=lambda each: _last(each, candidates)):
+        few = way.weight < len(candidates) and not way.unsure
+        candidates.difference_update(way.candidates() if few else way.among(candidates))
     return candidates
 
 

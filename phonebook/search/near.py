@@ -71,17 +71,20 @@ class Nearest:
         words = [*dict.fromkeys(word for term in plain for word in term.words)]
         if not 0 < len(words) <= _MAX_WORDS or max(map(len, words)) > _LONGEST:
             return []
-        strict = [term for term in terms if term.field or term.excluded]
-        in_fields = self._index.in_fields(strict) // _QUICK
+        strict = self._index.strictly(
+            dict.fromkeys(term for term in terms if term.field or term.excluded)
+        )
+        if strict.hopeless:
+            return []
         search = _Search(self._index, self._tables, self._sound)
         best: dict[int, float] = {}
         with suppress(_ExhaustedError, TooBroadError):
-            search.spend(in_fields)  # as the query has, before it found nothing
-            kept = self._index.keeping(strict)
+            # as it has cost, before it found nothing; the lists of fields were made in any case
+            search.spend(max(self._index.effort(terms), strict.effort(0)))
             for found in search.attempts(words):
-                if found and strict:
-                    search.spend(in_fields + len(strict) * len(found))
-                    found = {position: found[position] for position in kept(set(found))}
+                if found:
+                    search.spend(strict.effort(len(found)))
+                    found = {each: found[each] for each in strict.among(set(found))}
                 if found:
                     best = found
                     break

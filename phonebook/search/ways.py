@@ -10,31 +10,51 @@ for, and [M-16].
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from functools import reduce
+from functools import cache, reduce
+from itertools import chain
 from typing import Protocol
 from zlib import crc32
 
 from phonebook.directory.numbers import Number
 from phonebook.search.bits import having, packed, unpacked
-from phonebook.search.lines import MIN_ENDING, MIN_NUMBER, Lines, Reading
+from phonebook.search.lines import MIN_ENDING, MIN_NUMBER, Reading
 from phonebook.search.pairs import Pairs
 from phonebook.search.piece import is_long
 from phonebook.search.tables import OTHER, Tables, ending_code
 from phonebook.search.words import BEGINNING, Found, Range, Words, in_lists
 
 MAX_MATCHES = 1_000
-MAX_READ = 400
-"""Entries that are read for a term of several words ([M-16])."""
+MAX_READ = 250
+"""Entries that are read for a query's terms of several words, all together ([M-16])."""
 MAX_IN_FIELDS = 50_000
 """Entries that have the words of a query's field terms, or as many as there are ([M-16])."""
 
 _SIXTEEN_DIGITS = 64  # bits of an ending's code
 _POSITION = 0xFFFFFFFF
+
+_TRIED = 5  # what it costs to tell the class of a word on an entry: each is tried
+_LIST = 4  # what it costs to begin a list
+_QUICK = 2  # entries of a list that are passed over in the time of one that is looked at
+_READ = 150  # what it costs to read an entry's lines
 _MANY = 20_000  # entries of a word that are sooner taken as bits than read as a list
 
 
 class TooBroadError(Exception):
     """More than 1,000 entries match, or may match ([M-16])."""
+
+
+class Allowance:
+    """How many entries may yet be read for the terms of several words of one query ([M-16])."""
+
+    def __init__(self) -> None:
+        """Allow all."""
+        self._left = MAX_READ
+
+    def take(self, entries: int) -> None:
+        """Take note of entries that are to be read. Raises `TooBroadError` where it is too much."""
+        if entries > self._left:
+            raise TooBroadError
+        self._left -= entries
 
 
 class Way(Protocol):
@@ -48,11 +68,18 @@ class Way(Protocol):
     def unsure(self) -> int:
         """At most so many of its candidates it does not find: it must read entries to know."""
 
-    def bits(self) -> int | None:
-        """The entries as bits, where that is quicker than a list."""
+    @property
+    def flat(self) -> bool:
+        """Whether it finds all its candidates, each with the class 0."""
 
-    def candidates(self) -> set[int]:
-        """The entries, and maybe some that `among` would leave out."""
+    def effort(self, some: int) -> int:
+        """What `among` costs for so many entries, at most, in entries that are looked at."""
+
+    def bits(self) -> int | None:
+        """The entries as bits, where there are such."""
+
+    def candidates(self) -> Iterable[int]:
+        """The entries, some maybe twice, and maybe some that `among` would leave out."""
 
     def among(self, candidates: set[int]) -> Found:
         """The class of the term on those of these entries that it matches."""
@@ -61,7 +88,7 @@ class Way(Protocol):
 class OfWord:
     """A word, or the beginning of one, in any field."""
 
-    unsure = 0
+    unsure, flat = 0, False
 
     def __init__(self, words: Words, meant: Range) -> None:
         """Look for these words."""
@@ -69,14 +96,18 @@ class OfWord:
         self._heavy = words.heavy.get(meant[:2])
         self.weight = words.breadth(meant)
 
+    def effort(self, some: int) -> int:
+        """Return what it costs to look so many up, in the list of a word that is not heavy."""
+        return some * _TRIED + (0 if self._heavy else self.weight // _QUICK)
+
     def bits(self) -> int | None:
         """Return the entries of a heavy word as bits."""
         return int.from_bytes(self._heavy.every, "little") if self._heavy else None
 
-    def candidates(self) -> set[int]:
+    def candidates(self) -> Iterable[int]:
         """Return the entries that have the word."""
         bits = self.bits()
-        return self._words.entries(self._meant) if bits is None else set(unpacked(bits))
+        return self._words.entries(self._meant) if bits is None else unpacked(bits)
 
     def among(self, candidates: set[int]) -> Found:
         """Return the class of the word on those that have it."""
@@ -86,24 +117,23 @@ class OfWord:
 class InField:
     """A word, or the beginning of one, in a field; the class is 0."""
 
-    unsure = 0
+    unsure, flat = 0, True
 
-    def __init__(self, lists: Sequence[memoryview], limit: int) -> None:
-        """Look in these lists; more entries than `limit` are too many to begin with ([M-16])."""
-        self._lists, self._limit = lists, limit
+    def __init__(self, lists: Sequence[memoryview]) -> None:
+        """Look in these lists."""
+        self._lists = lists
         self.weight = sum(map(len, lists))
+
+    def effort(self, some: int) -> int:
+        """Return what it costs to go through all lists."""
+        return some + self.weight // _QUICK + _LIST * len(self._lists)
 
     def bits(self) -> None:
         """Return nothing: lists it is."""
 
-    def candidates(self) -> set[int]:
+    def candidates(self) -> Iterable[int]:
         """Return the entries that have the word in the field."""
-        found: set[int] = set()
-        for entries in self._lists:
-            found.update(entries)
-            if len(found) > self._limit:
-                raise TooBroadError
-        return found
+        return chain.from_iterable(self._lists)
 
     def among(self, candidates: set[int]) -> Found:
         """Return those that have the word in the field."""
@@ -113,20 +143,24 @@ class InField:
 class OfKind:
     """Entries of some kinds, each a span of their numbers; the class is 0."""
 
-    unsure = 0
+    unsure, flat = 0, True
 
     def __init__(self, spans: Sequence[range]) -> None:
         """Look for entries in these spans."""
         self._spans = spans
         self.weight = sum(map(len, spans))
 
+    def effort(self, some: int) -> int:
+        """Return what it costs to compare so many."""
+        return some
+
     def bits(self) -> int:
         """Return the entries as bits."""
         return sum((1 << len(span)) - 1 << span.start for span in self._spans)
 
-    def candidates(self) -> set[int]:
+    def candidates(self) -> Iterable[int]:
         """Return the entries."""
-        return {each for span in self._spans for each in span}
+        return chain.from_iterable(self._spans)
 
     def among(self, candidates: set[int]) -> Found:
         """Return those of the kinds."""
@@ -139,6 +173,8 @@ class OfSequence:
     Repeated texts are compared once for all who have them. Others are read, entry by entry.
     """
 
+    flat = False
+
     def __init__(
         self,
         words: Words,
@@ -146,10 +182,13 @@ class OfSequence:
         ranges: Sequence[Range],
         slots: frozenset[int] | None,
         reading: Reading,
-        lines: Callable[[int], Lines],
+        text: Callable[[int], str],
+        allowance: Allowance,
     ) -> None:
         """Look for these words, in these slots, or in all that plain words are tried on."""
-        self._words, self._reading, self._lines = words, reading, lines
+        self._words, self._reading, self._text = words, reading, text
+        self._allowance = allowance
+        self._read: dict[int, int | None] = {}  # the class on each entry that was read
         self._pairs = pairs if slots is None else None
         self._met: set[int] | None = None  # the candidates to be read, once they are known
         self._sure = self._of_texts(ranges, slots)
@@ -157,13 +196,18 @@ class OfSequence:
         self.unsure = self._words.ordinary_weight(self._ranges[0])
         self.weight = self.unsure + sum(len(entries) for _, entries in self._sure)
 
+    def effort(self, some: int) -> int:
+        """Return what it costs to find those with all words, and to read them."""
+        read = min(some, self.unsure, MAX_READ)
+        return some + self.weight // _QUICK + _READ * read
+
     def bits(self) -> None:
         """Return nothing: most of them are to be read."""
 
-    def candidates(self) -> set[int]:
+    def candidates(self) -> Iterable[int]:
         """Return the entries that have all the words."""
         self._met = self._meet()
-        return self._met.union(*(entries for _, entries in self._sure))
+        return chain(self._met, *(entries for _, entries in self._sure))
 
     def _meet(self) -> set[int]:
         """Return the entries that have all the words, and are to be read."""
@@ -180,12 +224,15 @@ class OfSequence:
         found: Found = {}
         for rank, entries in self._sure:
             found.update(dict.fromkeys(candidates.intersection(entries), rank))
-        unsure = self._having(candidates, self._ranges) if self._met is None else self._met
-        unsure &= candidates
-        if len(unsure) > MAX_READ:
-            raise TooBroadError
+        if self._met is None:
+            unsure = self._having(candidates, self._ranges)
+        else:
+            unsure = self._met & candidates
+        self._allowance.take(len(unsure - self._read.keys()))
         for position in unsure:
-            read = self._reading(self._lines(position))
+            if position not in self._read:
+                self._read[position] = self._reading(self._text(position))
+            read = self._read[position]
             if read is not None:
                 found[position] = min(read, found.get(position, read))
         return found
@@ -231,6 +278,8 @@ class OfSequence:
 class OfNumber:
     """A telephone number, by its keys and its last digits."""
 
+    flat = False
+
     def __init__(
         self,
         tables: Tables,
@@ -238,10 +287,11 @@ class OfNumber:
         keys: frozenset[str],
         field: str,
         reading: Reading,
-        lines: Callable[[int], Lines],
+        text: Callable[[int], str],
     ) -> None:
         """Look for this number, in a field or in all."""
-        self._tables, self._reading, self._lines = tables, reading, lines
+        self._tables = tables
+        self._read = cache(lambda position: reading(text(position)))
         digits = number.digits
         self._sure: set[int] = set()  # those that share its last digits
         self._rank = 0 if field else BEGINNING
@@ -259,6 +309,10 @@ class OfNumber:
         self.unsure = len(self._unsure)
         self.weight = len(self._sure) + self.unsure
 
+    def effort(self, some: int) -> int:
+        """Return what it costs to read those that may have the number."""
+        return some + _READ * min(some, self.unsure)
+
     def bits(self) -> None:
         """Return nothing: some of them are to be read."""
 
@@ -273,7 +327,7 @@ class OfNumber:
         if len(unsure) > MAX_MATCHES:
             raise TooBroadError
         for position in unsure:
-            rank = self._reading(self._lines(position))
+            rank = self._read(position)
             if rank is not None:
                 found[position] = rank
         return found
@@ -296,20 +350,26 @@ class OfNumber:
 class Either:
     """Two ways at once: what one of them finds, with the lesser class."""
 
+    flat = False
+
     def __init__(self, one: Way, other: Way, count: int) -> None:
         """Look in both ways for some of so many entries."""
         self._one, self._other, self._count = one, other, count
         self.weight = one.weight + other.weight
         self.unsure = one.unsure + other.unsure
 
+    def effort(self, some: int) -> int:
+        """Return what both cost."""
+        return self._one.effort(some) + self._other.effort(some)
+
     def bits(self) -> int | None:
         """Return what one of them finds, where the other has bits."""
         bits = self._other.bits()
         return None if bits is None else bits | packed(self._one.candidates(), self._count)
 
-    def candidates(self) -> set[int]:
+    def candidates(self) -> Iterable[int]:
         """Return what one of them finds."""
-        return self._one.candidates() | self._other.candidates()
+        return chain(self._one.candidates(), self._other.candidates())
 
     def among(self, candidates: set[int]) -> Found:
         """Return the lesser class."""

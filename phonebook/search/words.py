@@ -222,11 +222,10 @@ class Words:
         here.sort()
         found += here
 
-    def entries(self, words: Range) -> set[int]:
-        """Return the entries of a range of words that is not heavy."""
-        first, end, _ = words
-        found = {each for row in self.texts(first, end) for each in self.row(row)}
-        return found.union(*self.ordinary(words))
+    def entries(self, words: Range) -> Iterator[int]:
+        """Return the entries of a range of words that is not heavy, some maybe twice."""
+        texts = map(self.row, self.texts(words.first, words.end))
+        return chain(*self.ordinary(words), *texts)
 
     def ordinary(self, words: Range) -> list[memoryview]:
         """Return the entries of a range of words, in several lists, without repeated texts."""

@@ -172,7 +172,7 @@ def _plain(line: bytes, snapshot: Snapshot, room: int = MAX_REPLY) -> bytes | No
         matched, get = len(found), snapshot.listed.get
         page = [get(found[0])] if matched == 1 else [*map(get, found[:most])]
         if names:
-            page = [only(entry, names) for entry in page]
+            page = _shown(names, page)
     if matched == 1:
         reply = b"".join((b"250", tag, snapshot.found_one, page[0], b".\r\n"))
     else:
@@ -233,7 +233,10 @@ def _page(request: Request, entries: list[bytes], start: int, matched: int) -> _
 
 
 def _shown(fields: Iterable[str] | None, entries: list[bytes]) -> list[bytes]:
-    return entries if fields is None else [only(entry, fields) for entry in entries]
+    if fields is None:
+        return entries
+    asked = {field.encode() for field in fields}
+    return [only(entry, asked) for entry in entries]
 
 
 def _lookup(request: Request, snapshot: Snapshot) -> _Outcome:

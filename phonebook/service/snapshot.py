@@ -7,7 +7,7 @@ reload makes a new one. All that is long in it lies in flat tables, in memory or
 
 import mmap
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import accumulate
@@ -71,11 +71,9 @@ class Shelf:
         """Return the lines of an entry."""
         return self.octets[self.offsets[number] : self.offsets[number + 1]].tobytes()
 
-    def lines(self, number: int) -> list[tuple[str, str]]:
-        """Return the fields and values of an entry, line by line."""
-        lines = self.get(number).decode().split("\r\n")
-        del lines[-1]
-        return [(field, value) for field, _, value in (line.partition(": ") for line in lines)]
+    def text(self, number: int) -> str:
+        """Return the lines of an entry as text."""
+        return self.get(number).decode()
 
     def find(self, id: bytes) -> tuple[int, bytes]:
         """Return number and lines of the entry with an id, -1 and nothing where there is none."""
@@ -238,7 +236,7 @@ class Snapshot:
         self.found_at = f"{self.at} {TEXT[Code.FOUND]}\r\n".encode()
         self.found_one = b" matched=1 left=0 at=" + self.found_at
         # nothing leads back to the snapshot: it ends, and what it maps, with its last use
-        self.index = Index(compiled.tables, compiled.header, self.listed.lines)
+        self.index = Index(compiled.tables, compiled.header, self.listed.text)
         self.near = Nearest(self.index, compiled.tables)
         self.referrals = [_render_referral(each) for each in compiled.header.referrals]
         self.help = _render_help(compiled.header, terms)
@@ -290,23 +288,21 @@ def read_rendered(octets: bytes) -> Entry:
     return Entry(id[2], kind[2], tuple(fields.items()))
 
 
-def only(octets: bytes, fields: Iterable[str]) -> bytes:
+def only(octets: bytes, fields: Set[bytes]) -> bytes:
     """Return an entry's id line and the lines of the fields that are asked for (Q-14)."""
-    lines = {0: octets.index(b"\r\n")}  # where each begins and ends
-    for field in fields:
-        mark = b"\r\n" + field.encode()
-        place = octets.find(mark)
-        while place >= 0:
-            start, end = place + 2, octets.index(b"\r\n", place + 2)
-            if octets[place + len(mark)] in b":.":
-                lines[start] = end
-            place = octets.find(mark, end)
-    return b"".join([octets[start : end + 2] for start, end in sorted(lines.items())])
+    first, *lines = octets.splitlines(keepends=True)
+    asked = [
+        line
+        for line in lines
+        if line.partition(b":")[0] in fields or line.partition(b".")[0] in fields
+    ]
+    return b"".join([first, *asked])
 
 
 def targets(octets: bytes, links: frozenset[str]) -> set[bytes]:
     """Return the ids that these links of an entry lead to."""
-    return {line.partition(b": ")[2] for line in only(octets, links).splitlines()[1:]}
+    fields = {link.encode() for link in links}
+    return {line.partition(b": ")[2] for line in only(octets, fields).splitlines()[1:]}
 
 
 def _lines(lines: list[tuple[str, str]]) -> bytes:

@@ -91,13 +91,11 @@ class Whole:
         places = BUILD.in_order(pieces)
         self.entries = dict(zip(places[0], every.entries, strict=True))
         tables = BUILD.build(pieces, places)
-        self.index = INDEX.Index(tables, directory.header, self.lines)
+        self.index = INDEX.Index(tables, directory.header, self.text)
         self.near = NEAR.Nearest(self.index, tables)
         return old_project(directory, *view)
-    def lines(self, number):
-        entry = self.entries[number]
-        return [("id", entry.id), ("kind", entry.kind)] + [
-            (field, value) for field, values in entry.fields for value in values]
+    def text(self, number):
+        return SNAPSHOT.render_entry(self.entries[number]).decode()
 """
 
 # No mutant: X-2 (what a server asks others shows at those),

@@ -343,7 +343,7 @@ class Naive:
         directory: Directory,
         broad: int = 5_000,
         share: int = 4,
-        read: int = 400,
+        read: int = 250,
         places: int = 50_000,
     ) -> None:
         """Take what a viewer may see of it."""
@@ -413,7 +413,7 @@ class Naive:
         asked = terms(query)
         return (
             all(self.is_broad(term) for term in asked if not term.excluded)
-            or any(len(term.words) > 1 and self.having_all(term) > self.read for term in asked)
+            or sum(self.having_all(term) for term in asked if len(term.words) > 1) > self.read
             or sum(map(self.places_of, asked)) > self.places
         )
 

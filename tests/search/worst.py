@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from phonebook.directory.text import words
+from phonebook.search.lines import lines_of
 from phonebook.search.piece import KINDS
 from phonebook.service.answer import answer, answer_datagram
 from phonebook.service.snapshot import Compiled, Snapshot, Terms
@@ -37,25 +38,18 @@ class Costly(NamedTuple):
     line: bytes
 
 
-def spent_on(line: bytes, compiled: Compiled, tries: int = TRIES) -> float:
-    """Return the milliseconds that a request costs, at best of several."""
+def spent_on(
+    line: bytes, compiled: Compiled, tries: int = TRIES, *, datagram: bool = False
+) -> float:
+    """Return the milliseconds that a request costs, over TCP or UDP, at best of several."""
+    octets, ask = line, answer
+    if datagram:
+        octets, ask = line.ljust(ROOM) + b"\r\n", answer_datagram
     spent = []
     for _ in range(tries):
         asked = Snapshot(compiled, Terms())
         start = time.thread_time_ns()
-        answer(line, asked)
-        spent.append(time.thread_time_ns() - start)
-    return min(spent) / 1e6
-
-
-def spent_on_datagram(line: bytes, compiled: Compiled) -> float:
-    """Return the milliseconds that a request costs over UDP, at best of several."""
-    datagram = line.ljust(ROOM) + b"\r\n"
-    spent = []
-    for _ in range(TRIES):
-        asked = Snapshot(compiled, Terms())
-        start = time.thread_time_ns()
-        answer_datagram(datagram, asked)
+        ask(octets, asked)
         spent.append(time.thread_time_ns() - start)
     return min(spent) / 1e6
 
@@ -68,7 +62,7 @@ class Breeder:
         self._rng = rng
         asked = Snapshot(compiled, Terms())
         count = len(asked.listed.offsets) - 1
-        lines = [asked.listed.lines(rng.randrange(count)) for _ in range(SAMPLE)]
+        lines = [lines_of(asked.listed.text(rng.randrange(count))) for _ in range(SAMPLE)]
         values = [each for own in lines for each in own]
         self._ids = [own[0][1] for own in lines]
         self._names = [own[2][1] for own in lines]
@@ -229,7 +223,7 @@ class Linked:
     def fresh(self) -> bytes:
         """Return a request for an entry and its links: those that lead somewhere more often."""
         rng = self._rng
-        lines = self._asked.listed.lines(rng.randrange(self._count))
+        lines = lines_of(self._asked.listed.text(rng.randrange(self._count)))
         ids = [value for field, value in lines if field.partition(".")[0] in LINKS]
         links = ",".join(rng.sample(LINKS, rng.randint(1, len(LINKS))))
         return f"ENTRY links={links} limit=32 {rng.choice([lines[0][1], *ids])}".encode()

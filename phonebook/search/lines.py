@@ -4,7 +4,9 @@ Implements, of spec/phonebook.md, [M-6], [M-7] and the classes of 9.5 for sequen
 9.4 for numbers. The tables tell which entries to read; what is read here is what counts.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from operator import contains
 
 from phonebook.directory.entry import Entry
@@ -20,6 +22,9 @@ from phonebook.search.words import BEGINNING
 Lines = list[tuple[str, str]]
 """An entry: its fields and values, line by line; the first three are its id, kind and name."""
 
+Numbers = tuple[tuple[str, str], ...]
+"""The telephone numbers of an entry: fields and values."""
+
 Reading = Callable[[str], int | None]
 """Tells the class of a term on an entry, of its lines as they are sent, None where it does not
 match."""
@@ -29,6 +34,7 @@ MIN_ENDING = 3
 MIN_NUMBER = 7
 """Digits of an entry's number that may be the end of a longer query."""
 
+_NUMBERS = re.compile("\n(phone[^:]*): (.*)\r")
 _NAME, _FAMILY = "name: ", "family: "
 _JOINING = b"-'`"  # what may stand between the letters of a word
 _WITHOUT = tuple(  # what begins a line whose words have no further spellings
@@ -154,11 +160,23 @@ def _named(lines: Sequence[str]) -> Entry:
     return Entry(id, kind, tuple(fields))
 
 
-def reading_of_number(number: Number, field: str, dialling: Dialling) -> Reading:
+def numbers_of(text: str) -> Numbers:
+    """Return the telephone numbers of an entry, of its lines as they are sent.
+
+    >>> numbers_of("id: ada\\r\\nphone.work: 4711\\r\\n")
+    (('phone.work', '4711'),)
+    """
+    found = _NUMBERS.findall(text)
+    return tuple([(field, value) for field, value in found if field.partition(".")[0] == "phone"])
+
+
+def reading_of_number(
+    number: Number, field: str, dialling: Dialling
+) -> Callable[[Numbers], int | None]:
     """Return what tells the class of a number."""
     keys = dialling.query_keys(number)
-    known: dict[str, int | None] = {}  # many entries may have the number of a switchboard
 
+    @cache  # many entries may have the number of a switchboard
     def compare(value: str) -> int | None:
         own = read_number(value)
         own_keys = dialling.entry_keys(own)
@@ -166,13 +184,9 @@ def reading_of_number(number: Number, field: str, dialling: Dialling) -> Reading
             return 0
         return BEGINNING * (not field) if _shares_digits(number, own, own_keys) else None
 
-    def read(text: str) -> int | None:
-        found = []
-        for name, value in lines_of(text):
-            if name.partition(".")[0] == "phone" and is_named(field, name):
-                if value not in known:
-                    known[value] = compare(value)
-                found.append(known[value])
+    @cache
+    def read(numbers: Numbers) -> int | None:
+        found = [compare(value) for name, value in numbers if is_named(field, name)]
         return min((rank for rank in found if rank is not None), default=None)
 
     return read

@@ -28,8 +28,9 @@ from phonebook.search.tables import ECHO, LINK, Tables
 from phonebook.search.ways import (
     MAX_IN_FIELDS,
     MAX_MATCHES,
-    Allowance,
+    MAX_NUMBERS,
     Either,
+    Entries,
     InField,
     OfKind,
     OfNumber,
@@ -68,8 +69,8 @@ class Index:
         meant = self._in_fields(terms)
         if sum(map(self.words.breadth, meant)) > self._most_in_fields:  # before lists are made
             raise TooBroadError
-        allowance = Allowance()
-        self._asked = {term: self._way(term, allowance) for term in dict.fromkeys(terms)}
+        entries = Entries(self._text)
+        self._asked = {term: self._way(term, entries) for term in dict.fromkeys(terms)}
         listed = sum(way.weight for way in self._asked.values() if isinstance(way, InField))
         if listed * 2 > self._most_in_fields < sum(map(self.words.weight, meant)):
             raise TooBroadError
@@ -148,6 +149,8 @@ class Index:
         maybe = self.words.all_ordinary(ranges)
         for row in texts:
             entries = self.words.row(row)
+            if len(entries) > MAX_MATCHES:
+                raise TooBroadError
             if len(texts) > 1:  # in several fields, or of ids with the same words
                 maybe.update(entries)
             elif leads(entries[0]):
@@ -167,6 +170,8 @@ class Index:
             left = _without(set(least.candidates()), excluded)
             met = [least]
         else:
+            if _numbers([*(way for way, _ in wanted), *excluded]) > MAX_NUMBERS:
+                raise TooBroadError
             left, met = self._met([way for way, _ in wanted], excluded)
             if len(left) - sum(way.unsure for way, _ in wanted) > MAX_MATCHES:
                 raise TooBroadError
@@ -222,22 +227,22 @@ class Index:
 
     def _way_of(self, term: Term) -> Way:
         """Return the way of a term, maybe of the last query: what is near is asked for at once."""
-        return self._asked.get(term) or self._way(term, Allowance())
+        return self._asked.get(term) or self._way(term, Entries(self._text))
 
-    def _way(self, term: Term, allowance: Allowance) -> Way:
+    def _way(self, term: Term, entries: Entries) -> Way:
         """Return the way in which a term finds entries."""
         if term.field == "kind":
             return OfKind(
                 [range(*self._tables.kinds[kind]) for kind in KINDS if _matches_kind(term, kind)]
             )
         if term.number is None:
-            return self._way_of_words(term, allowance)
+            return self._way_of_words(term, entries)
         reading = reading_of_number(term.number, term.field, self._dialling)
         keys = self._dialling.query_keys(term.number)
-        way = OfNumber(self._tables, term.number, keys, term.field, reading, self._text)
+        way = OfNumber(self._tables, term.number, keys, term.field, reading, entries)
         if term.field:
             return way
-        return Either(way, self._way_of_words(term, allowance), self._tables.count)
+        return Either(way, self._way_of_words(term, entries), self._tables.count)
 
     def _meant(self, term: Term) -> list[Range]:
         """Return what each word of a term means."""
@@ -248,12 +253,12 @@ class Index:
             for place, word in enumerate(term.words)
         ]
 
-    def _way_of_words(self, term: Term, allowance: Allowance) -> Way:
+    def _way_of_words(self, term: Term, entries: Entries) -> Way:
         ranges = self._meant(term)
         if len(ranges) > 1:
             slots = self._slots_of(term.field) if term.field else None
             reading = reading_of_sequence(term)
-            return OfSequence(self.words, self.pairs, ranges, slots, reading, self._text, allowance)
+            return OfSequence(self.words, self.pairs, ranges, slots, reading, entries)
         if term.field:
             lists = self.words.lists_in(ranges[0], self._slots_of(term.field))
             return InField(lists)
@@ -300,6 +305,16 @@ class Strict:
                 matched = way.among(candidates).keys()
                 candidates = candidates - matched if excluded else candidates & matched
         return candidates
+
+
+def _numbers(ways: Iterable[Way]) -> int:
+    """Return how many numbers of entries end as those of some ways do, all together ([M-16])."""
+    numbers = [way.number if isinstance(way, Either) else way for way in ways]
+    return sum(
+        max(each.unsure, each.weight - each.unsure)
+        for each in numbers
+        if isinstance(each, OfNumber)
+    )
 
 
 def _without(candidates: set[int], excluded: Iterable[Way]) -> set[int]:

@@ -7,7 +7,7 @@ symmetric deletes; Bocek et al. 2007), or by its sound. All that is vague happen
 grow far slower than entries; the other words of the query then choose among the entries.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import suppress
 from functools import lru_cache
@@ -52,6 +52,7 @@ _CLASSES = 4  # what it costs to tell the class of a word on an entry: each is t
 _SOUNDS = 4_096  # of words, that are kept for this view alone: else its time would tell another
 
 _SHORT = 5  # letters of a word below which one that stands alone is hardly told from another
+_WORD = 0xFFFFFFFF  # of a code and a word, the word
 _QUICK = 2  # rows that are passed over in the time of an entry that is looked at
 
 
@@ -326,12 +327,9 @@ class _Search:
     def _with_code(self, table: memoryview, text: str) -> list[int]:
         code = crc32(text.encode()) << 32
         first = bisect_left(table, code)
-        found = []
-        while first < len(table) and table[first] >> 32 == code >> 32:
-            found.append(table[first] & 0xFFFFFFFF)
-            first += 1
-        self.spend(_CODE * len(found))
-        return found
+        end = bisect_right(table, code | _WORD, first)
+        self.spend(_CODE * (end - first))
+        return [each & _WORD for each in table[first:end]]
 
 
 def _single(number: int) -> Range:

@@ -8,6 +8,7 @@ Implements, of spec/phonebook.md, sections 9.3 and 9.4 as far as they say where 
 for, and [M-16].
 """
 
+import sys
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, reduce
@@ -17,7 +18,7 @@ from zlib import crc32
 
 from phonebook.directory.numbers import Number
 from phonebook.search.bits import having, packed, unpacked
-from phonebook.search.lines import MIN_ENDING, MIN_NUMBER, Reading
+from phonebook.search.lines import MIN_ENDING, MIN_NUMBER, Numbers, Reading, numbers_of
 from phonebook.search.pairs import Pairs
 from phonebook.search.piece import is_long
 from phonebook.search.tables import OTHER, Tables, ending_code
@@ -28,6 +29,8 @@ MAX_READ = 250
 """Entries that are read for a query's terms of several words, all together ([M-16])."""
 MAX_IN_FIELDS = 50_000
 """Entries that have the words of a query's field terms, or as many as there are ([M-16])."""
+MAX_NUMBERS = 5_000
+"""Numbers of entries that end as a query's number terms do ([M-16])."""
 
 _SIXTEEN_DIGITS = 64  # bits of an ending's code
 _POSITION = 0xFFFFFFFF
@@ -36,6 +39,7 @@ _TRIED = 5  # what it costs to tell the class of a word on an entry: each is tri
 _LIST = 4  # what it costs to begin a list
 _QUICK = 2  # entries of a list that are passed over in the time of one that is looked at
 _READ = 150  # what it costs to read an entry's lines
+_SEARCH = 50  # entries of a list that are passed over in the time in which a number is read
 _MANY = 20_000  # entries of a word that are sooner taken as bits than read as a list
 
 
@@ -43,15 +47,20 @@ class TooBroadError(Exception):
     """More than 1,000 entries match, or may match ([M-16])."""
 
 
-class Allowance:
-    """How many entries may yet be read for the terms of several words of one query ([M-16])."""
+class Entries:
+    """The entries that one query reads."""
 
-    def __init__(self) -> None:
-        """Allow all."""
+    def __init__(self, text: Callable[[int], str]) -> None:
+        """Read them so; allow all that is allowed."""
+        self.text = text
+        self.numbers = cache(lambda position: numbers_of(text(position)))
         self._left = MAX_READ
 
     def take(self, entries: int) -> None:
-        """Take note of entries that are to be read. Raises `TooBroadError` where it is too much."""
+        """Take note of entries that are to be read for terms of several words ([M-16]).
+
+        Raises `TooBroadError` where it is too much, all together.
+        """
         if entries > self._left:
             raise TooBroadError
         self._left -= entries
@@ -182,12 +191,10 @@ class OfSequence:
         ranges: Sequence[Range],
         slots: frozenset[int] | None,
         reading: Reading,
-        text: Callable[[int], str],
-        allowance: Allowance,
+        entries: Entries,
     ) -> None:
         """Look for these words, in these slots, or in all that plain words are tried on."""
-        self._words, self._reading, self._text = words, reading, text
-        self._allowance = allowance
+        self._words, self._reading, self._entries = words, reading, entries
         self._read: dict[int, int | None] = {}  # the class on each entry that was read
         self._pairs = pairs if slots is None else None
         self._met: set[int] | None = None  # the candidates to be read, once they are known
@@ -228,10 +235,10 @@ class OfSequence:
             unsure = self._having(candidates, self._ranges)
         else:
             unsure = self._met & candidates
-        self._allowance.take(len(unsure - self._read.keys()))
+        self._entries.take(len(unsure - self._read.keys()))
         for position in unsure:
             if position not in self._read:
-                self._read[position] = self._reading(self._text(position))
+                self._read[position] = self._reading(self._entries.text(position))
             read = self._read[position]
             if read is not None:
                 found[position] = min(read, found.get(position, read))
@@ -286,28 +293,30 @@ class OfNumber:
         number: Number,
         keys: frozenset[str],
         field: str,
-        reading: Reading,
-        text: Callable[[int], str],
+        reading: Callable[[Numbers], int | None],
+        entries: Entries,
     ) -> None:
         """Look for this number, in a field or in all."""
-        self._tables = tables
-        self._read = cache(lambda position: reading(text(position)))
+        self._tables, self._reading, self._entries = tables, reading, entries
         digits = number.digits
-        self._sure: set[int] = set()  # those that share its last digits
+        sure: list[slice] = []  # of those that share its last digits
         self._rank = 0 if field else BEGINNING
-        self._unsure: set[int] = set()  # those that equal it, or whose digits all are its end
+        unsure = []  # of those that equal it, or whose digits all are its end
         for key in keys:
-            ending = key.removeprefix("+")
-            self._unsure |= self._with_ending(ending) if is_long(key) else self._hashed(key)
+            if is_long(key):
+                unsure.append(self._with_ending(key.removeprefix("+")))
         if len(digits) >= MIN_NUMBER:
-            self._unsure |= self._with_ending(digits[-MIN_NUMBER:])
+            unsure.append(self._with_ending(digits[-MIN_NUMBER:]))
         if len(digits) >= MIN_ENDING and not number.extension:
-            self._sure = self._with_ending(digits)
+            sure.append(self._with_ending(digits))
         if "." in field or len(digits) > 16:
-            self._unsure |= self._sure
-            self._sure = set()
-        self.unsure = len(self._unsure)
-        self.weight = len(self._sure) + self.unsure
+            unsure += sure
+            sure = []
+        self._sure = [tables.number_entries[each] for each in sure]
+        self._unsure = [tables.number_entries[each] for each in _widest(unsure)]
+        self._unsure += [self._hashed(key) for key in keys if not is_long(key)]
+        self.unsure = sum(map(len, self._unsure))
+        self.weight = self.unsure + sum(map(len, self._sure))
 
     def effort(self, some: int) -> int:
         """Return what it costs to read those that may have the number."""
@@ -316,64 +325,76 @@ class OfNumber:
     def bits(self) -> None:
         """Return nothing: some of them are to be read."""
 
-    def candidates(self) -> set[int]:
+    def candidates(self) -> Iterable[int]:
         """Return the entries that may have the number."""
-        return self._sure | self._unsure
+        return chain(*self._sure, *self._unsure)
 
     def among(self, candidates: set[int]) -> Found:
         """Return the class of the number; TooBroadError where too many are to be read."""
-        found = dict.fromkeys(candidates & self._sure, self._rank)
-        unsure = candidates & self._unsure
-        if len(unsure) > MAX_MATCHES:
-            raise TooBroadError
-        for position in unsure:
-            rank = self._read(position)
+        found: Found = {}
+        few = len(candidates) <= MAX_MATCHES and len(candidates) * _SEARCH < self.weight
+        if not few:  # else they are sooner read than so many gone through
+            found = dict.fromkeys(candidates.intersection(chain(*self._sure)), self._rank)
+            candidates = candidates.intersection(chain(*self._unsure))
+            if len(candidates) > MAX_MATCHES:
+                raise TooBroadError
+        for position in candidates:
+            rank = self._reading(self._entries.numbers(position))
             if rank is not None:
                 found[position] = rank
         return found
 
-    def _with_ending(self, digits: str) -> set[int]:
+    def _with_ending(self, digits: str) -> slice:
         codes, code = self._tables.number_endings, ending_code(digits)
         first = bisect_left(codes, code)
         step = 1 << _SIXTEEN_DIGITS - 4 * min(len(digits), 16)
-        end = bisect_left(codes, code + step, first)
-        return set(self._tables.number_entries[first:end])
+        return slice(first, bisect_left(codes, code + step, first))
 
-    def _hashed(self, key: str) -> set[int]:
+    def _hashed(self, key: str) -> memoryview:
         codes = self._tables.number_keys
         code = crc32(key.encode()) << 32
         first = bisect_left(codes, code)
         end = bisect_right(codes, code | _POSITION, first)
-        return {each & _POSITION for each in codes[first:end]}
+        halves = codes[first:end].cast("B").cast("I")
+        return halves[sys.byteorder == "big" :: 2]
+
+
+def _widest(slices: Iterable[slice]) -> list[slice]:
+    """Return those that are in no other; two of endings are apart, or one is in the other."""
+    found: list[slice] = []
+    for each in sorted(slices, key=lambda each: (each.start, -each.stop)):
+        if not found or each.stop > found[-1].stop:
+            found.append(each)
+    return found
 
 
 class Either:
-    """Two ways at once: what one of them finds, with the lesser class."""
+    """A number, or the words of its digits: what one of them finds, with the lesser class."""
 
     flat = False
 
-    def __init__(self, one: Way, other: Way, count: int) -> None:
+    def __init__(self, number: OfNumber, words: Way, count: int) -> None:
         """Look in both ways for some of so many entries."""
-        self._one, self._other, self._count = one, other, count
-        self.weight = one.weight + other.weight
-        self.unsure = one.unsure + other.unsure
+        self.number, self._words, self._count = number, words, count
+        self.weight = number.weight + words.weight
+        self.unsure = number.unsure + words.unsure
 
     def effort(self, some: int) -> int:
         """Return what both cost."""
-        return self._one.effort(some) + self._other.effort(some)
+        return self.number.effort(some) + self._words.effort(some)
 
     def bits(self) -> int | None:
         """Return what one of them finds, where the other has bits."""
-        bits = self._other.bits()
-        return None if bits is None else bits | packed(self._one.candidates(), self._count)
+        bits = self._words.bits()
+        return None if bits is None else bits | packed(self.number.candidates(), self._count)
 
     def candidates(self) -> Iterable[int]:
         """Return what one of them finds."""
-        return chain(self._one.candidates(), self._other.candidates())
+        return chain(self.number.candidates(), self._words.candidates())
 
     def among(self, candidates: set[int]) -> Found:
         """Return the lesser class."""
-        found = self._one.among(candidates)
-        for position, rank in self._other.among(candidates).items():
+        found = self.number.among(candidates)
+        for position, rank in self._words.among(candidates).items():
             found[position] = min(rank, found.get(position, rank))
         return found

@@ -226,10 +226,14 @@ def term(values: Sequence[str], rng: random.Random) -> str:
     return f"-{value}" if rng.random() < 0.15 else value
 
 
+SWITCHBOARD = "5550000"
+
+
 def crowd(count: int, seed: int = 767) -> Directory:
     """Return a large directory of invented names, as unlike in number as people's are.
 
-    In every entry stands the word `example`, in one of twenty `deputy`; titles and notes are few.
+    In every entry stand the word `example` and the number of the switchboard, in one of twenty
+    `deputy`; titles and notes are few.
     """
     rng = random.Random(seed)
     syllables = [a + b for a in "b d f g k l m n p r s t v z sh ch br".split() for b in "aeiou"]
@@ -247,7 +251,7 @@ def crowd(count: int, seed: int = 767) -> Directory:
         fields = {
             "title": rng.choice(titles),
             "org": f"Office {rng.randrange(40)}",
-            "phone": f"{rng.randrange(1_000_000, 10_000_000)}",
+            "phone": (f"{rng.randrange(1_000_000, 10_000_000)}", SWITCHBOARD),
             "email": f"{number}@phonebook.example",
             "hours": rng.choice(hours),
         }

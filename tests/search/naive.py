@@ -345,6 +345,7 @@ class Naive:
         share: int = 4,
         read: int = 250,
         places: int = 50_000,
+        numbers: int = 5_000,
     ) -> None:
         """Take what a viewer may see of it."""
         self.switchboard = Switchboard(directory)
@@ -356,6 +357,7 @@ class Naive:
         ]
         self.limit = max(broad, len(self.entries) / share)
         self.read = read
+        self.numbers = numbers
         self.places = max(places, len(self.entries))
 
     def _public(self, entry: Entry, listed: set[str]) -> Entry:
@@ -415,6 +417,18 @@ class Naive:
             all(self.is_broad(term) for term in asked if not term.excluded)
             or sum(self.having_all(term) for term in asked if len(term.words) > 1) > self.read
             or sum(map(self.places_of, asked)) > self.places
+            or sum(map(self.numbers_of, asked)) > self.numbers
+        )
+
+    def numbers_of(self, term: Term) -> int:
+        """Return how many numbers of entries have the last digits of a number term."""
+        if not term.number:
+            return 0
+        last = term.number.digits[-7:]
+        return sum(
+            line.number is not None and line.number.digits.endswith(last)
+            for entry in self.entries
+            for line in entry.lines
         )
 
     def places_of(self, term: Term) -> int:

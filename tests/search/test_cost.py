@@ -4,7 +4,7 @@ import gc
 from collections.abc import Iterator
 
 import pytest
-from made import crowd, snapshot
+from made import SWITCHBOARD, crowd, snapshot
 from worst import ROOM, spent_on
 
 from phonebook.service.answer import answer
@@ -16,6 +16,8 @@ BUDGET = 5.0  # milliseconds of the thread's CPU
 CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0))]
 
 LONG = ROOM - len("LOOKUP ")  # octets of a query
+
+ENDS = " ".join(f"phone:{SWITCHBOARD[-digits:]}" for digits in range(3, 8))
 
 QUERIES: dict[str, tuple[str, set[int]]] = {
     "one long word": ("a" * LONG, {252}),
@@ -68,6 +70,11 @@ QUERIES: dict[str, tuple[str, set[int]]] = {
     "the longest that is misspelt": ("babadadafafagagakakalala", {250, 251, 252}),
     "a number with all that belongs to it": ("+999 (0)1234567 ext. 123456789", {252}),
     "a number in a field": ("phone:123", {250, 252}),
+    "the number of a switchboard": ("5550000", {551}),
+    "a switchboard and a letter": ("b 5550000", {551}),
+    "ends of a switchboard's number": (f"{ENDS} nobody", {252}),
+    "such ends, and who has them": (f"{ENDS} ba", {250, 551}),
+    "such ends to leave out": (f"ba {ENDS.replace('phone', '-phone')}", {252, 551}),
     "other letters": ("Щукин 王伟 محمد योगेश", {252}),
     "phrases that many might have": ('"example phonebook" example-phonebook phonebook-exam', {551}),
     "a phrase that some might have": ('"example 1"', {252, 551}),

@@ -97,6 +97,7 @@ def low(monkeypatch: pytest.MonkeyPatch, bits: None) -> None:
     monkeypatch.setattr("phonebook.search.match.BROAD", LOW)
     monkeypatch.setattr("phonebook.search.ways.MAX_READ", LOW)
     monkeypatch.setattr("phonebook.search.match.MAX_IN_FIELDS", LOW)
+    monkeypatch.setattr("phonebook.search.match.MAX_NUMBERS", LOW)
 
 
 LOW = 3
@@ -152,7 +153,7 @@ def test_two_words_of_a_name_are_found_alike_however_they_are_searched(asking: A
 @quickly
 @given(askings(most=14))
 def test_what_may_be_refused_is_exact_or_refused(asking: Asking) -> None:
-    reader = Naive(asking.directory, broad=LOW, read=LOW, places=LOW)
+    reader = Naive(asking.directory, broad=LOW, read=LOW, places=LOW, numbers=LOW)
     index = snapshot(asking.directory)
     for query in asking.queries:
         result = found(index, query)
@@ -175,6 +176,25 @@ def test_what_many_have_is_met_alike_in_bits_and_in_sets(dense: int, asking: Ask
             result = read(reader, query)
             if result != 551:
                 assert found(index, query) == result, query
+
+
+@pytest.mark.usefixtures("low")
+def test_the_number_of_a_switchboard_is_broad() -> None:
+    """Where everybody has it, it tells of nobody; beside a word that few have it does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("phonebook.search.match.MAX_MATCHES", LOW)
+        index = snapshot(
+            directory(
+                *(
+                    entry(f"p{number}", f"Ada B{number}", phone=("4711000", f"{4_000 + number}"))
+                    for number in range(3 * LOW)
+                )
+            )
+        )
+        assert found(index, "phone:4711000 ada") == found(index, "4711000") == 551
+        assert found(index, "ada -phone:4711000 -phone:000") == 551
+        assert found(index, "b7 phone:4711000 000") == found(index, "4007") == ["p7"]
+        assert found(index, "b7 -phone:000") == []
 
 
 @pytest.mark.usefixtures("low")

@@ -21,7 +21,7 @@ from phonebook.directory.values import NAME_OCTETS, VALUE_OCTETS
 from phonebook.search.build import BROAD
 from phonebook.search.match import MAX_MATCHES
 from phonebook.search.query import MAX_WORDS
-from phonebook.search.ways import MAX_IN_FIELDS, MAX_READ
+from phonebook.search.ways import MAX_IN_FIELDS, MAX_NUMBERS, MAX_READ
 from phonebook.service.answer import answer
 from phonebook.service.snapshot import CAPABILITIES, Snapshot, Terms, compile
 from phonebook.wire import Reply, codes, parse_reply, render
@@ -140,6 +140,7 @@ LIMITS = {
     "entries that have the rarest word": (BROAD,),
     "entries that have all words": (MAX_READ,),
     "places of the words": (MAX_IN_FIELDS,),
+    "numbers with the last digits": (MAX_NUMBERS,),
     "nearest entries": (codes.MAX_NEAR,),
     "id": (codes.MAX_ID,),
     "value": (VALUE_OCTETS,),

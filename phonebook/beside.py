@@ -4,6 +4,7 @@ What is handed back comes through a pipe, so it is plain: numbers, text, octets,
 sets and dicts of these. Where there is no second process, or it dies, the work is done here.
 """
 
+import gc
 import marshal
 import os
 from collections.abc import Callable
@@ -36,7 +37,9 @@ def beside(work: Work) -> Work:
         return work
     if child == 0:
         try:
-            os.close(reading)
+            os.closerange(3, writing)  # sockets that are bound: they may be wanted before it ends
+            os.closerange(writing + 1, os.sysconf("SC_OPEN_MAX"))
+            gc.disable()  # all that is made lives to the end
             with open(writing, "wb") as pipe:
                 marshal.dump(work(), pipe)
         finally:

@@ -94,24 +94,24 @@ class Dialling:
         if not number.digits:
             return self._extension_keys(number.extension) if number.extension else frozenset()
         digits = number.digits
-        keys = {digits}
         if number.international:
-            keys.add("+" + digits)
+            keys = {"+" + digits}
         elif self._is_extension(digits):
-            keys |= self._extension_keys(digits)
+            return self._extension_keys(digits) | {digits}
         else:
-            keys |= self._dialled(digits)
+            keys = self._dialled(digits)
             if self._outside and digits.startswith(self._outside) and digits != self._outside:
                 keys |= self._dialled(digits.removeprefix(self._outside))
         if self._main:
             prefix = "+" + self._main
-            for key in list(keys):
+            for key in [*keys]:
                 if key.startswith(prefix) and self._is_extension(key[len(prefix) :]):
                     keys.add("x" + key[len(prefix) :])
-        return frozenset(keys)
+        return frozenset({digits, *keys})
 
     def _extension_keys(self, digits: str) -> frozenset[str]:
-        return frozenset({"x" + digits} | ({f"+{self._main}{digits}"} if self._main else set()))
+        extension = "x" + digits
+        return frozenset((extension, f"+{self._main}{digits}") if self._main else (extension,))
 
     def _is_extension(self, digits: str) -> bool:
         # the ends of a range are of one length, so that their order as text is that of numbers

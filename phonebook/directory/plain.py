@@ -8,7 +8,6 @@ of `key: value`, or lists of such values, is left to the parser, which takes thr
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 from phonebook.directory.nodes import ListNode, MappingNode, Node, Place, Plain, Scalar
 
@@ -93,32 +92,34 @@ def read_plain(text: str, line: int, index: int) -> PlainEntry | None:
     """Return an entry, which begins in this line behind its dash; None for the parser to read."""
     text = "\n  " + text.rstrip("\n")
     found: list[tuple[str, ...]] = _FIELD.findall(text)
-    names = tuple([each[0] for each in found])
-    values: list[tuple[str, ...]]
-    values = [(bare or double or single,) for _, bare, double, single, _, _ in found]
-    lines: Sequence[int] = range(line, line + len(names) + 1)
+    names: list[str] = []
+    values: list[tuple[str, ...]] = []
     lists: dict[str, list[Written]] = {}
-    if ("",) in values:
-        if any(block for *_, block in found):
-            below = accumulate([block.count("\n") for *_, block in found], initial=0)
-            lines = [each + more for each, more in zip(lines, below, strict=True)]
-        for at, (name, *_, brackets, block) in enumerate(found):
+    lines: list[int] = []
+    here = line
+    for name, bare, double, single, brackets, block in found:
+        names.append(name)
+        lines.append(here)
+        here += 1
+        if bare:
+            values.append((bare,))
+        elif double or single:
+            values.append((double or single,))
+        else:
             if brackets:
-                lists[name] = _in_brackets(brackets, lines[at], len(name) + 4)
-            elif block:
-                lists[name] = _in_lines(block, lines[at] + 1)
+                items = _in_brackets(brackets, here - 1, len(name) + 4)
             else:
-                continue
-            if not lists[name]:
+                items = _in_lines(block, here)
+                here += len(items)
+            if not items:
                 return None
-            values[at] = tuple(
-                [bare or double or single for _, _, bare, double, single in lists[name]]
-            )
-    if text.count("\n") != lines[-1] - line or not names or len(set(names)) < len(names):
+            lists[name] = items
+            values.append(tuple([bare or double or single for *_, bare, double, single in items]))
+    if text.count("\n") != here - line or not names or len(set(names)) < len(names):
         return None
     if _ends_early("\n".join([each[1] for each in found])):
         return None
-    return PlainEntry(names, values, lists, lines, found, index)
+    return PlainEntry(tuple(names), values, lists, lines, found, index)
 
 
 def _ends_early(bare: str) -> bool:

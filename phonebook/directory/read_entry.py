@@ -71,8 +71,10 @@ def read_entry(node: Node | PlainEntry, problems: Problems) -> Read | None:
 class _Shape(NamedTuple):
     """What the names of an entry's fields say, where that is nothing to be told of."""
 
+    names: list[str]
+    """Of the fields in their order, the name first; neither the id nor the kind is one."""
     order: list[int]
-    """Which field is first, and so on, without those of one line."""
+    """Where each of them stands in the entry."""
     single: dict[str, int]
     links: list[int]
     phones: list[int]
@@ -87,8 +89,11 @@ def _shape(names: tuple[str, ...]) -> _Shape | None:
     others = [(field.order, at, field) for at, field in fields if field.plain]
     if len(single) + len(others) < len(names) or "name" not in single:
         return None
+    order = [single[name] for name in ("name", "family") if name in single]
+    order += [at for _, at, _ in sorted(others, key=itemgetter(0))]
     return _Shape(
-        [at for _, at, _ in sorted(others, key=itemgetter(0))],
+        [names[at] for at in order],
+        order,
         single,
         [at for _, at, field in others if field.links],
         [at for _, at, field in others if field.base == "phone"],
@@ -110,7 +115,7 @@ def read_shortly(entry: PlainEntry) -> Read | None:
     if (
         not characters.isprintable()
         or not NULLS.isdisjoint(texts)
-        or max(map(len, texts)) > LINE_CHARACTERS
+        or len(characters) > LINE_CHARACTERS < max(map(len, texts))
         or len(characters) + 2 * FIELD_NAME_OCTETS * len(texts) > ENTRY_OCTETS // 4
     ):
         return None
@@ -139,13 +144,11 @@ def read_shortly(entry: PlainEntry) -> Read | None:
             links.append((field, values[at][0], entry.lines[at] + 1, len(field) + 5))
     at = single.get("id", single["name"])
     line, column = entry.lines[at] + 1, len(names[at]) + 5
-    first = [("name", (name,))]
     if "family" in single:
         (family,) = values[single["family"]]
         if len(family) * 4 > NAME_OCTETS or not _is_part(family, name):
             return None
-        first.append(("family", (family,)))
-    fields = (*first, *[(names[at], values[at]) for at in shape.order])
+    fields = tuple(zip(shape.names, map(values.__getitem__, shape.order), strict=True))
     row = (id, kind, fields, False, frozenset[str](), "", ())
     return row, "id" in single, line, column, links, []
 

@@ -121,16 +121,16 @@ def unicode_tables() -> tuple[_Table, dict[str, int], re.Pattern[str]]:
     """Load the tables, at the first text that needs them: the folding, the marks, runs of marks."""
     # Translating is quick about what the table holds, so hold all letters of the small alphabets.
     table = _Table(zip(range(0x3000), range(0x3000), strict=True))
+    results = {"space": " ", "nothing": ""}
     for codes, result in _rows("spec/folding.tsv"):
         first, _, last = codes.partition("..")
-        if result == "space":
-            becomes = " "
-        elif result == "nothing":
-            becomes = ""
+        if result not in results:
+            results[result] = "".join([chr(int(code, 16)) for code in result.split()])
+        if last:
+            row = range(int(first, 16), int(last, 16) + 1)
+            table.update(dict.fromkeys(row, results[result]))
         else:
-            becomes = "".join(chr(int(code, 16)) for code in result.split())
-        for code in range(int(first, 16), int(last or first, 16) + 1):
-            table[code] = becomes
+            table[int(first, 16)] = results[result]
     marks = {chr(int(code, 16)): int(order) for code, order in _rows("spec/marks.tsv")}
     return table, marks, re.compile(f"[{''.join(marks)}]{{2,}}")
 

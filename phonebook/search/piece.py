@@ -29,6 +29,8 @@ PLAIN = frozenset({"email", "url"})
 FORMAT = "3"
 """Changes with what a piece is made of, and with what it means."""
 
+LONG = 7  # digits of a number in full
+
 _REPEATED = 3  # times that a text must stand in a field to be a row of its own, not its words
 
 Rows = defaultdict[str, list[int]]
@@ -78,7 +80,9 @@ def piece(header: Header, entries: Sequence[Entry]) -> Piece:
     near: set[str] = set()
     named = _add_names(found, names, entries, near)
     often: list[tuple[Often, list[int]]] = []
-    for field, texts in _columns(entries).items():
+    columns = _columns(entries)
+    phones = [columns.pop(field) for field in [*columns] if base_of(field) == "phone"]
+    for field, texts in columns.items():
         _add(found, often, field, texts, named)
     for slot, rows in found.items():
         if base_of(slot.removesuffix(ECHO)) == "alias":
@@ -96,7 +100,7 @@ def piece(header: Header, entries: Sequence[Entry]) -> Piece:
         [each for each, _ in often],
         *_turned(len(entries), [*found.values()], [each for _, each in often]),
         list(near),
-        *_numbers(header, entries),
+        *_numbers(header, phones),
     )
 
 
@@ -114,14 +118,14 @@ def _turned(
 
 
 def _columns(entries: Iterable[Entry]) -> dict[str, Rows]:
-    """Return the texts of each field whose words are looked up, with the entries that have them."""
+    """Return the texts of each field but the name, with the entries that have them."""
     columns: dict[str, Rows] = {"id": defaultdict(list)}
     for number, entry in enumerate(entries):
         columns["id"][entry.id].append(number)
         for field, texts in entry.fields:
             column = columns.get(field)
             if column is None:
-                if field == "name" or base_of(field) == "phone":
+                if field == "name":
                     continue
                 column = columns[field] = defaultdict(list)
             for text in texts:
@@ -216,25 +220,19 @@ def id_words(id: str) -> list[str]:
     return [word for word in id.replace("_", "-").replace(".", "-").split("-") if word]
 
 
-def _numbers(header: Header, entries: Iterable[Entry]) -> tuple[bytes, bytes, bytes, bytes]:
+def _numbers(header: Header, columns: Iterable[Rows]) -> tuple[bytes, bytes, bytes, bytes]:
     """Return the codes of all telephone numbers, and whose they are."""
     dialling = Dialling(header)
-    known: dict[str, tuple[list[int], list[int]]] = {}  # many may have that of a switchboard
     endings, ending_entries, others, other_entries = array("Q"), array("I"), array("I"), array("I")
-    for number, entry in enumerate(entries):
-        for field, texts in entry.fields:
-            if not field.startswith("phone") or base_of(field) != "phone":
-                continue
-            for text in texts:
-                codes = known.get(text)
-                if codes is None:
-                    codes = known[text] = _codes(dialling.entry_keys(read_number(text)))
-                for code in codes[0]:
-                    endings.append(code)
-                    ending_entries.append(number)
-                for code in codes[1]:
-                    others.append(code)
-                    other_entries.append(number)
+    for text, entries in chain.from_iterable([column.items() for column in columns]):
+        codes, key_codes = _codes(dialling.entry_keys(read_number(text)))
+        for entry in entries:
+            for code in codes:
+                endings.append(code)
+                ending_entries.append(entry)
+            for code in key_codes:
+                others.append(code)
+                other_entries.append(entry)
     return endings.tobytes(), ending_entries.tobytes(), others.tobytes(), other_entries.tobytes()
 
 
@@ -243,25 +241,24 @@ def _codes(keys: Iterable[str]) -> tuple[list[int], list[int]]:
 
     Keys that another ends with are left out of the endings: its ends are theirs.
     """
-    digits, others = [], []
+    turned, others = [], []
     for key in keys:
-        bare = key[1:] if key[0] == "+" else key
+        bare = key.removeprefix("+")
         if bare.isdigit():
-            digits.append(bare)
-            if is_long(bare):
+            turned.append(bare[::-1])
+            if len(bare) >= LONG:
                 continue
         others.append(crc32(key.encode()))
-    if len(digits) > 1:
-        digits.sort(key=len, reverse=True)
-        longest = digits[:1]
-        for each in digits[1:]:
-            if not any(other.endswith(each) for other in longest):
-                longest.append(each)
-        digits = longest
-    return [ending_code(each) for each in digits], others
+    turned.sort(reverse=True)  # what begins with another stands before it
+    codes, before = [], ""
+    for each in turned:
+        if not before.startswith(each):
+            codes.append(ending_code(each[::-1]))
+            before = each
+    return codes, others
 
 
 def is_long(key: str) -> bool:
-    """Whether a key is found among the endings of numbers: seven digits or more, alone."""
+    """Whether a key is found among the endings of numbers: many digits, alone."""
     digits = key.removeprefix("+")
-    return len(digits) >= 7 and digits.isdecimal()
+    return len(digits) >= LONG and digits.isdecimal()

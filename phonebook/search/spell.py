@@ -1,8 +1,8 @@
 """The tables by which misspelt words are found: words with letters left out, and their sounds."""
 
 from array import array
-from collections.abc import Iterable
-from itertools import combinations
+from collections.abc import Iterable, Sequence
+from itertools import chain, combinations
 from typing import NamedTuple
 from zlib import crc32
 
@@ -56,16 +56,21 @@ def _joined(codes: list[int], more: list[int]) -> bytes:
 
 
 def _deletes(words: Iterable[tuple[int, str]]) -> list[int]:
-    codes: list[int] = []
+    parted: list[list[int]] = [[] for _ in range(256)]  # short lists are sorted in less time
     for number, word in words:
         left = left_out(word, limit_of(len(word)))
-        codes += [code << 32 | number for code in set(map(crc32, map(str.encode, left)))]
-    return codes
+        for code in set(map(crc32, map(str.encode, left))):
+            parted[code >> 24].append(code << 32 | number)
+    return list(chain.from_iterable(map(sorted, parted)))
 
 
-def _sounds(words: Iterable[tuple[int, str]]) -> list[int]:
-    keys = ((sound(word), number) for number, word in words)
-    return [crc32(key.encode()) << 32 | number for key, number in keys if len(key) > 1]
+def _sounds(words: Sequence[tuple[int, str]]) -> list[int]:
+    keys = sound("\n".join([word for _, word in words])).split("\n")
+    return [
+        crc32(key.encode()) << 32 | number
+        for key, (number, _) in zip(keys, words, strict=False)  # no words are one empty line
+        if len(key) > 1
+    ]
 
 
 def left_out(word: str, most: int) -> set[str]:

@@ -18,7 +18,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
 from phonebook import store
-from phonebook.directory.problems import DirectoryError, cure
+from phonebook.directory.problems import DirectoryError, cure, printable
 from phonebook.server.state import Served, State
 from phonebook.server.viewers import PUBLIC, Viewers
 from phonebook.service.snapshot import Compiled, Snapshot, Terms
@@ -55,7 +55,9 @@ def read_served(
     compiled = None
     if place is not None and not store.is_small(fingerprint(path, outside)):
         compiled = store.cached(path, place, outside=outside)
-        compiled = compiled or _compiled_apart(path, place, aside, outside)
+        if compiled is None:
+            (_compile_aside if aside else _compile_first)(path, place, outside)
+            compiled = store.cached(path, place, outside=outside)
     if compiled is None:
         compiled = _compiled_here(path, outside)
     return serving(compiled, terms)
@@ -78,31 +80,40 @@ def _compiled_here(path: Path, outside: bool) -> Mapping[str, Compiled]:
     return made.compiled
 
 
-def _compiled_apart(
-    path: Path, place: Path, aside: bool, outside: bool
-) -> Mapping[str, Compiled] | None:
-    """Compile a directory in a process of its own, which neither delays nor fills this one.
+# Both compile a directory into the cache in a process of its own, which does not fill this one.
+# What cannot be written there costs the cache, not the service. They raise `DirectoryError` where
+# the directory is refused.
 
-    None where it could not write into the cache: that costs the cache, not the service. Raises
-    `DirectoryError` where the directory is refused; at a start, what is wrong with it is logged.
-    """
-    command = [sys.executable, "-P", "-m", "phonebook", "compile", "--cache", str(place)]
-    command += ["--links-out" if outside else "--no-links-out", "--", str(path)]
-    code, said = _run(command, _idle, _PATIENCE) if aside else _run(command)
-    if code is None:
-        code, said = _run(command, _nice)
-    refused, lines = code == _REFUSED, said.decode("utf-8", "backslashreplace").splitlines()
-    if not (refused and aside):
-        for line in lines:
-            text = line.removeprefix("phonebook: ")
-            log.log(logging.ERROR if refused else logging.WARNING, "%s", text)
+
+def _compile_first(path: Path, place: Path, outside: bool) -> None:
+    """Compile at a start; what is wrong with the directory is logged."""
+    refused, lines, unwritten = store.make_apart(path, place, outside=outside)
+    if refused:
+        lines.append(f"{printable(str(path))} is not compiled")
+    elif unwritten:
+        lines.append(f"{printable(str(store.cache_file(path, place)))}: {unwritten}")
+    for line in lines:
+        log.log(logging.ERROR if refused else logging.WARNING, "%s", line)
     if refused:
         raise _Refused(lines)
-    return store.cached(path, place, outside=outside)
+
+
+def _compile_aside(path: Path, place: Path, outside: bool) -> None:
+    """Compile beside what answers, in a fresh process that gives way to it."""
+    command = [sys.executable, "-P", "-m", "phonebook", "compile", "--cache", str(place)]
+    command += ["--links-out" if outside else "--no-links-out", "--", str(path)]
+    code, said = _run(command, _idle, _PATIENCE)
+    if code is None:
+        code, said = _run(command, _nice)
+    lines = said.decode("utf-8", "backslashreplace").splitlines()
+    if code == _REFUSED:
+        raise _Refused(lines)
+    for line in lines:
+        log.warning("%s", line.removeprefix("phonebook: "))
 
 
 def _run(
-    command: list[str], give_way: Callable[[int], None] | None = None, patience: float | None = None
+    command: list[str], give_way: Callable[[int], None], patience: float | None = None
 ) -> tuple[int | None, bytes]:
     """Run a command; return its exit code, None where patience ended, and what it said of errors.
 
@@ -111,9 +122,8 @@ def _run(
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as process:
-        if give_way:
-            with suppress(AttributeError, OSError):
-                give_way(process.pid)
+        with suppress(AttributeError, OSError):
+            give_way(process.pid)
         try:
             _, said = process.communicate(timeout=patience)
         except subprocess.TimeoutExpired:

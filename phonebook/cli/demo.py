@@ -2,10 +2,13 @@
 
 import argparse
 import contextlib
+import shlex
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
+from typing import NoReturn
 
 _QUESTIONS = (
     ("by name, over TCP as typed by hand", "LOOKUP ada"),
@@ -31,6 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Start a server on loopback, ask it, and leave it to the reader until Ctrl-C."""
     from phonebook.share import share
 
+    for number in (signal.SIGTERM, signal.SIGHUP):  # the latter as the terminal closes
+        signal.signal(number, _end)
     lab = share("examples/lab")
     command = [sys.executable, "-m", "phonebook", "serve", "--host", "127.0.0.1", "--port", "0"]
     server = subprocess.Popen([*command, str(lab)], stderr=subprocess.PIPE, text=True)
@@ -45,10 +50,11 @@ def run(arguments: argparse.Namespace) -> int:
         for about, question in _QUESTIONS:
             print(f"\n# {about}")
             _show(port, question)
-        print(f"\nTry it: phone --server 127.0.0.1:{port} ada", flush=True)
         if arguments.once:
             return 0
-        print("Ctrl-C stops the server.", flush=True)
+        print("\nNow it is yours, until Ctrl-C. In another terminal:")
+        print(f"  export {_path()}PHONEBOOK_SERVER=127.0.0.1:{port}")
+        print("  phone ada", flush=True)
         sys.stderr.writelines(server.stderr)  # what it says from now on, such as reloads
         return server.wait()
     except KeyboardInterrupt:
@@ -58,6 +64,18 @@ def run(arguments: argparse.Namespace) -> int:
             with contextlib.suppress(ProcessLookupError):
                 server.send_signal(signal.SIGTERM)
             server.wait(_START_TIME)
+
+
+def _end(*_: object) -> NoReturn:
+    """End on a signal as one who is told to, and the server with it."""
+    sys.exit(0)
+
+
+def _path() -> str:
+    """Return what finds `phone` in a shell that knows nothing of this virtual environment."""
+    if sys.prefix == sys.base_prefix:
+        return ""
+    return f"PATH={shlex.quote(sysconfig.get_path('scripts'))}:$PATH "
 
 
 def _show(port: int, question: str) -> None:

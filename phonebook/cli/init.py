@@ -113,7 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
         if not there:
             _write(directory, tls=arguments.tls)
     except ImportError:
-        return _failed("--tls needs the package cryptography: pip install 'phonebook[tls]'", 2)
+        return _failed("--tls needs the package cryptography: pip install cryptography", 2)
     except (OSError, ValueError) as error:
         return _failed(f"{error}: nothing is overwritten", 5)
     for line in certificates:

@@ -5,8 +5,13 @@ Ctrl-C.
 """
 
 import os
+import re
+import shutil
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Callable
+
+import phonebook
 
 EXAMPLE = """\
 examples:
@@ -22,7 +27,7 @@ examples:
 FOUND, NOTHING, WRONG_USE, NO_ANSWER, INTERRUPTED = 0, 1, 2, 3, 130
 
 VALUED = frozenset(
-    "--server --kind --fields --links --limit --after --ca --timeout --format".split()
+    "--server --kind --fields --links --limit --after --ca --cert --key --timeout --format".split()
 )
 """The options that take a value."""
 
@@ -79,6 +84,8 @@ def add_arguments(parser: ArgumentParser) -> None:
             help=f"ask over {transport.upper()} alone",
         )
     add("--ca", metavar="FILE", help="with --tls: trust the certificates in FILE")
+    add("--cert", metavar="FILE", help="with --tls: show this certificate, to --server alone")
+    add("--key", metavar="FILE", help="the key of --cert, unless that file has it, too")
     add("--timeout", metavar="S", type=float, default=5.0, help="wait S seconds in all (5)")
     family = parser.add_mutually_exclusive_group()
     for number in (4, 6):
@@ -91,12 +98,13 @@ def add_arguments(parser: ArgumentParser) -> None:
             help=f"use IPv{number} alone",
         )
     add("--format", choices=("text", "json", "yaml", "wire"), default="text", help="(text)")
+    add("--version", action="version", version=f"%(prog)s {phonebook.__version__}")
 
 
-def prepare(arguments: list[str]) -> list[str]:
+def prepare(arguments: list[str], refuse: Callable[[str], object]) -> list[str]:
     """Mark the words that begin with - and are no options, so that the parser leaves them alone.
 
-    Only behind the first word of the query: before it, a mistyped option is one.
+    Only behind the first word of the query: before it, a mistyped option is one, and refused.
     """
     marked: list[str] = []
     asked = takes_value = False
@@ -108,7 +116,9 @@ def prepare(arguments: list[str]) -> list[str]:
         elif argument.startswith("--"):
             takes_value = argument in VALUED
         elif argument.startswith("-") and argument not in ("-", "-4", "-6", "-h"):
-            argument = MARK * asked + argument
+            if not asked:
+                refuse(f"{argument} is no option; a word to leave out goes behind the first, or --")
+            argument = MARK + argument
         else:
             asked = True
         marked.append(argument)
@@ -128,9 +138,9 @@ def _run(args: Namespace) -> int:
     from phonebook.client import answer, blocking
 
     # The octets that were typed, which are UTF-8 even where the locale says ASCII.
-    query = os.fsencode(" ".join(each.removeprefix(MARK) for each in args.query)).decode(
-        "utf-8", "surrogateescape"
-    )
+    typed = os.fsencode(" ".join(each.removeprefix(MARK) for each in args.query))
+    # What is pasted has tabs and line ends between words.
+    query = re.sub(rb"[\t-\r ]+", b" ", typed).strip().decode("utf-8", "surrogateescape")
     wire: list[str] = []
     links = _names(args.links)
     common = {
@@ -139,6 +149,8 @@ def _run(args: Namespace) -> int:
         "transport": args.transport,
         "timeout": args.timeout,
         "cafile": args.ca,
+        "certfile": args.cert,
+        "keyfile": args.key,
         "family": args.family,
         "trace": lambda side, octets: wire.extend(output.wire_lines(side, octets)),
     }
@@ -199,11 +211,8 @@ def _names(text: str) -> list[str]:
 
 
 def _width() -> int | None:
-    """Return the columns of the terminal that is written to, if it is one."""
-    try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns
-    except (OSError, ValueError):
-        return None
+    """Return the columns of the terminal that is written to, if it is one and says how many."""
+    return (shutil.get_terminal_size((0, 0)).columns or None) if sys.stdout.isatty() else None
 
 
 def _write(text: str) -> bool:

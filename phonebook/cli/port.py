@@ -100,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         held = _held(None if arguments.all else where.port)
     except ImportError:
-        print("To see who listens takes the package psutil: pip install 'phonebook[port]'")
+        print("To see who listens takes the package psutil: pip install psutil")
         return _over_the_network(addresses, where.port) if not arguments.all else 2
     return _here(held, None if arguments.all else where.port)
 

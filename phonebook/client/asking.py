@@ -10,23 +10,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
-from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import (
-    IAddress,
-    IHandshakeListener,
-    IHostResolution,
-    IResolutionReceiver,
-)
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.interfaces import IAddress, IHostResolution, IResolutionReceiver
 from twisted.internet.protocol import DatagramProtocol, Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from phonebook.client.answer import Answer, BadInput, ClientError, Entry, NoAnswer
+from phonebook.client.answer import Answer, ClientError, Entry, NoAnswer
 from phonebook.client.blocking import server_address
 from phonebook.client.exchange import Action, Connect, Exchange, Send, Trace, Transport
-from phonebook.client.inquiry import Ask, Find, Question, inquire
-from phonebook.wire import ALPN, LINKS, Reply
+from phonebook.client.inquiry import Ask, Find, Question, Tls, inquire
+from phonebook.client.tls import Secured
+from phonebook.wire import LINKS, Reply
 
 PATIENCE = 1.0  # seconds for a connection while there is a further address to try
 
@@ -43,6 +38,8 @@ async def ask(
     transport: str = "auto",
     timeout: float = 5.0,
     cafile: str | None = None,
+    certfile: str | None = None,
+    keyfile: str | None = None,
     trace: Trace | None = None,
 ) -> Answer:
     """Look a query up, as `blocking.lookup` does. Raises `ClientError`."""
@@ -54,9 +51,10 @@ async def ask(
         after=after,
         transport=Transport(transport),
         timeout=timeout,
+        tls=Tls(cafile, certfile, keyfile),
         trace=trace,
     )
-    return await _run(reactor, question, server, cafile)
+    return await _run(reactor, question, server)
 
 
 async def ask_entry(
@@ -68,6 +66,8 @@ async def ask_entry(
     transport: str = "auto",
     timeout: float = 5.0,
     cafile: str | None = None,
+    certfile: str | None = None,
+    keyfile: str | None = None,
     trace: Trace | None = None,
 ) -> Entry | None:
     """Ask for the entry with this id, as `blocking.entry` does."""
@@ -77,9 +77,10 @@ async def ask_entry(
         fields=fields,
         transport=Transport(transport),
         timeout=timeout,
+        tls=Tls(cafile, certfile, keyfile),
         trace=trace,
     )
-    answer = await _run(reactor, question, server, cafile)
+    answer = await _run(reactor, question, server)
     return answer.entries[0] if answer.entries and not answer.near else None
 
 
@@ -95,6 +96,8 @@ async def ask_linked(
     transport: str = "auto",
     timeout: float = 5.0,
     cafile: str | None = None,
+    certfile: str | None = None,
+    keyfile: str | None = None,
     trace: Trace | None = None,
 ) -> Answer:
     """Ask for the entry with this id and those linked to it, as `blocking.linked` does."""
@@ -107,12 +110,13 @@ async def ask_linked(
         after=after,
         transport=Transport(transport),
         timeout=timeout,
+        tls=Tls(cafile, certfile, keyfile),
         trace=trace,
     )
-    return await _run(reactor, question, server, cafile)
+    return await _run(reactor, question, server)
 
 
-async def _run(reactor: Any, question: Question, server: str | None, cafile: str | None) -> Answer:
+async def _run(reactor: Any, question: Question, server: str | None) -> Answer:
     deadline = reactor.seconds() + question.timeout
     inquiry = inquire(question, server_address(server), os.urandom)
     result: Sequence[str] | Reply
@@ -123,7 +127,7 @@ async def _run(reactor: Any, question: Question, server: str | None, cafile: str
                 if isinstance(step, Find):
                     result = await _addresses(reactor, step.host, deadline)
                 else:
-                    result = await _Driver(reactor, step, deadline, question.trace, cafile).run()
+                    result = await _Driver(reactor, step, deadline, question.trace).run()
             except ClientError as error:
                 step = inquiry.throw(error)
             else:
@@ -173,27 +177,25 @@ async def _addresses(reactor: Any, host: str, deadline: float) -> list[str]:
         if late.active():
             late.cancel()
     if not found:
-        raise NoAnswer(f"There is no address for {host}: is the name right?")
+        raise NoAnswer(f"There is no address for {host}.")
     return found
 
 
 class _Driver:
     """One exchange, its ports, connection and timer."""
 
-    def __init__(
-        self, reactor: Any, ask: Ask, deadline: float, trace: Trace | None, cafile: str | None
-    ) -> None:
+    def __init__(self, reactor: Any, ask: Ask, deadline: float, trace: Trace | None) -> None:
         self.exchange = Exchange(
             ask.request, ask.transport, deadline, addresses=len(ask.addresses), trace=trace
         )
         self._reactor = reactor
         self._ask = ask
         self._deadline = deadline
-        self._cafile = cafile
         self._done: Deferred[Reply] = Deferred()
         self._ports: dict[int, Any] = {}
         self._connecting: Deferred[Any] | None = None
         self._connection: _Connection | None = None
+        self._line: Exchange | Secured = self.exchange  # what a connection's events go to
         self._timer: Any = None
 
     async def run(self) -> Reply:
@@ -209,13 +211,13 @@ class _Driver:
         seconds: float = self._reactor.seconds()
         return seconds
 
-    def do(self, actions: list[Action]) -> None:
+    def do(self, actions: Sequence[Action]) -> None:
         """Do what the exchange asks for, end when it has ended, else wait until it is due."""
         for action in actions:
             if isinstance(action, Send):
                 self._send(action)
             elif isinstance(action, Connect):
-                self._connection = None
+                self._hang_up()
                 self._connecting = Deferred.fromCoroutine(self._connect(action.tls))
                 self._connecting.addErrback(self._fail)
             elif self._connection and self._connection.transport:
@@ -235,7 +237,17 @@ class _Driver:
     def connected(self, connection: "_Connection") -> None:
         """Ask over this connection, which is open now."""
         self._connection = connection
-        self.do(self.exchange.connected())
+        self.do(self._line.connected())
+
+    def received(self, connection: "_Connection", octets: bytes) -> None:
+        """Hand on what came over this connection."""
+        if connection is self._connection and self.exchange.outcome is None:
+            self.do(self._line.received(octets))
+
+    def lost(self, connection: "_Connection") -> None:
+        """Tell that this connection is closed."""
+        if connection is self._connection and self.exchange.outcome is None:
+            self.do(self._line.closed())
 
     def port_lost(self, address: int) -> None:
         """Take another port for the next datagram, if there is one."""
@@ -276,17 +288,16 @@ class _Driver:
 
     async def _connect(self, tls: bool) -> None:
         port = self._ask.server.port
-        options = self._options() if tls else None
+        if tls:
+            self._line = Secured(self.exchange, self._ask.tls, self._ask.server.host)
         *others, last = self._ask.addresses
         for address in (*others, last):
             left = max(0.01, self._deadline - self.now())
             kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
             patience = left if address is last else min(left, PATIENCE)
             endpoint: Any = kind(self._reactor, address, port, timeout=patience)
-            if options:
-                endpoint = wrapClientTLS(options, endpoint)
             try:
-                await endpoint.connect(Factory.forProtocol(lambda: _Connection(self, tls)))
+                await endpoint.connect(Factory.forProtocol(lambda: _Connection(self)))
             except Exception:  # whatever it was, the next address is tried
                 if self._done.called:
                     return
@@ -295,38 +306,18 @@ class _Driver:
         if not self._done.called:
             self.do(self.exchange.closed(refused=True))
 
-    def _options(self) -> Any:
-        try:
-            from OpenSSL import SSL
-            from twisted.internet.ssl import (
-                Certificate,
-                optionsForClientTLS,
-                trustRootFromCertificates,
-            )
-        except ImportError:
-            raise BadInput("TLS needs more: pip install 'phonebook[tls]'.") from None
-        trust = None
-        if self._cafile:
-            try:
-                with open(self._cafile, "rb") as file:
-                    begin = b"-----BEGIN CERTIFICATE-----"
-                    parts = [begin + part for part in file.read().split(begin)[1:]]
-                certificates = [Certificate.loadPEM(part) for part in parts]
-                trust = trustRootFromCertificates(certificates)  # type: ignore[no-untyped-call]
-            except (OSError, ValueError, SSL.Error) as error:
-                sentence = f"No certificates can be read from {self._cafile}: {error}."
-                raise BadInput(sentence) from None
-        name = self._ask.server.host.partition("%")[0].rstrip(".")
-        return optionsForClientTLS(name, trustRoot=trust, acceptableProtocols=[ALPN])
+    def _hang_up(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection and connection.transport:
+            transport: Any = connection.transport
+            transport.abortConnection()
 
     async def _close(self) -> None:
         if self._timer and self._timer.active():
             self._timer.cancel()
-        if self._connection and self._connection.transport:
-            transport: Any = self._connection.transport
-            transport.abortConnection()
-        elif self._connecting:
+        if self._connecting and not self._connection:
             self._connecting.cancel()
+        self._hang_up()
         ports, self._ports = self._ports, {}
         for port in ports.values():
             await maybeDeferred(port.stopListening)
@@ -353,39 +344,20 @@ class _Datagrams(DatagramProtocol):
         self._driver.port_lost(self._address)
 
 
-@implementer(IHandshakeListener)
 class _Connection(Protocol):
     """The connection of one exchange."""
 
-    def __init__(self, driver: _Driver, tls: bool) -> None:
+    def __init__(self, driver: _Driver) -> None:
         self._driver = driver
-        self._tls = tls
-        self._wrong = ""
 
     def connectionMade(self) -> None:
-        """Begin, unless the handshake is still to come."""
-        if not self._tls:
-            self._driver.connected(self)
-
-    def handshakeCompleted(self) -> None:
-        """Begin if the server chose the protocol (L-3)."""
-        transport: Any = self.transport
-        if transport.negotiatedProtocol == ALPN:
-            self._driver.connected(self)
-        else:
-            self._wrong = "It speaks TLS, but not the phonebook protocol (ALPN)."
-            transport.abortConnection()
+        """Begin."""
+        self._driver.connected(self)
 
     def dataReceived(self, data: bytes) -> None:
         """Hand octets on."""
-        if self._driver.exchange.outcome is None:
-            self._driver.do(self._driver.exchange.received(data))
+        self._driver.received(self, data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Tell that the connection is closed, and why if TLS failed."""
-        if self._driver.exchange.outcome is not None:
-            return
-        sentence = self._wrong
-        if self._tls and not sentence and not isinstance(reason.value, ConnectionDone):
-            sentence = f"TLS failed: the certificate or the protocol does not fit ({reason.value})."
-        self._driver.do(self._driver.exchange.closed(sentence))
+        """Tell that the connection is closed."""
+        self._driver.lost(self)

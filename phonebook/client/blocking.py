@@ -7,19 +7,19 @@ lookup from a shell is about.
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 from typing import TYPE_CHECKING, Any
 
 from phonebook.client.address import Address
-from phonebook.client.answer import Answer, BadInput, ClientError, Entry, NoAnswer
+from phonebook.client.answer import Answer, ClientError, Entry, NoAnswer
 from phonebook.client.exchange import Action, Connect, Exchange, Send, Trace, Transport
-from phonebook.client.inquiry import Ask, Find, Question, inquire
-from phonebook.wire import ALPN, LINKS, Reply
+from phonebook.client.inquiry import Ask, Find, Question, Tls, inquire
+from phonebook.wire import LINKS, Reply
 
 if TYPE_CHECKING:
-    from ssl import SSLContext, SSLSocket
+    from phonebook.client.tls import Secured
 
 NEXT_ADDRESS = 0.3  # seconds that a connection may take before the next address is tried too
 FAMILIES: dict[int, int] = {0: socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
@@ -36,13 +36,17 @@ def lookup(
     transport: str = "auto",
     timeout: float = 5.0,
     cafile: str | None = None,
+    certfile: str | None = None,
+    keyfile: str | None = None,
     family: int = 0,
     trace: Trace | None = None,
 ) -> Answer:
     """Look a query up. Without `server`, PHONEBOOK_SERVER names it, else it is localhost.
 
     `transport` is "auto", "udp", "tcp" or "tls"; `timeout` bounds the whole, in seconds; `family`
-    is 4, 6 or 0 for both; `trace` sees all octets. Raises `ClientError`.
+    is 4, 6 or 0 for both; `trace` sees all octets. With "tls", `cafile` holds the authorities to
+    trust, and `certfile` the certificate to show, with its key unless `keyfile` does: to a server
+    of the name that was given, and to no other by referral. Raises `ClientError`.
     """
     question = Question(
         query,
@@ -52,9 +56,10 @@ def lookup(
         after=after,
         transport=Transport(transport),
         timeout=timeout,
+        tls=Tls(cafile, certfile, keyfile),
         trace=trace,
     )
-    return _run(question, server, cafile, family)
+    return _run(question, server, family)
 
 
 def entry(
@@ -65,6 +70,8 @@ def entry(
     transport: str = "auto",
     timeout: float = 5.0,
     cafile: str | None = None,
+    certfile: str | None = None,
+    keyfile: str | None = None,
     family: int = 0,
     trace: Trace | None = None,
 ) -> Entry | None:
@@ -75,9 +82,10 @@ def entry(
         fields=fields,
         transport=Transport(transport),
         timeout=timeout,
+        tls=Tls(cafile, certfile, keyfile),
         trace=trace,
     )
-    answer = _run(question, server, cafile, family)
+    answer = _run(question, server, family)
     return answer.entries[0] if answer.entries and not answer.near else None
 
 
@@ -92,6 +100,8 @@ def linked(
     transport: str = "auto",
     timeout: float = 5.0,
     cafile: str | None = None,
+    certfile: str | None = None,
+    keyfile: str | None = None,
     family: int = 0,
     trace: Trace | None = None,
 ) -> Answer:
@@ -109,9 +119,10 @@ def linked(
         after=after,
         transport=Transport(transport),
         timeout=timeout,
+        tls=Tls(cafile, certfile, keyfile),
         trace=trace,
     )
-    return _run(question, server, cafile, family)
+    return _run(question, server, family)
 
 
 def server_address(server: str | None) -> Address:
@@ -119,7 +130,7 @@ def server_address(server: str | None) -> Address:
     return Address.parse(server or os.environ.get("PHONEBOOK_SERVER") or "localhost")
 
 
-def _run(question: Question, server: str | None, cafile: str | None, family: int) -> Answer:
+def _run(question: Question, server: str | None, family: int) -> Answer:
     deadline = time.monotonic() + question.timeout
     inquiry = inquire(question, server_address(server), os.urandom)
     result: Sequence[str] | Reply
@@ -130,7 +141,7 @@ def _run(question: Question, server: str | None, cafile: str | None, family: int
                 if isinstance(step, Find):
                     result = _addresses(step.host, FAMILIES[family], deadline)
                 else:
-                    result = _Sockets(step, deadline, question.trace, cafile).run()
+                    result = _Sockets(step, deadline, question.trace).run()
             except ClientError as error:
                 step = inquiry.throw(error)
             else:
@@ -168,7 +179,7 @@ def _addresses(host: str, family: int, deadline: float) -> list[str]:
         raise NoAnswer(f"The address of {host} could not be found in time.")
     if not results[0]:
         version = {int(socket.AF_INET): "IPv4 ", int(socket.AF_INET6): "IPv6 "}.get(family, "")
-        raise NoAnswer(f"There is no {version}address for {host}: is the name right?")
+        raise NoAnswer(f"There is no {version}address for {host}.")
     return results[0]
 
 
@@ -183,9 +194,8 @@ def _numeric(address: tuple[Any, ...]) -> str:
 class _Sockets:
     """The sockets of one exchange."""
 
-    def __init__(self, ask: Ask, deadline: float, trace: Trace | None, cafile: str | None) -> None:
+    def __init__(self, ask: Ask, deadline: float, trace: Trace | None) -> None:
         self._ask = ask
-        self._cafile = cafile
         self._selector = DefaultSelector()
         self._exchange = Exchange(
             ask.request,
@@ -199,7 +209,8 @@ class _Sockets:
         self._attempts: set[socket.socket] = set()
         self._next_attempt = deadline
         self._deadline = deadline
-        self._tls: SSLContext | None = None
+        self._line: Exchange | Secured = self._exchange  # what a connection's events go to
+        self._connection: socket.socket | None = None
 
     def run(self) -> Reply:
         """Return the reply, or raise why there is none."""
@@ -224,15 +235,20 @@ class _Sockets:
             raise exchange.outcome
         return exchange.outcome
 
-    def _do(self, actions: list[Action]) -> None:
+    def _do(self, actions: Sequence[Action]) -> None:
         for action in actions:
             if isinstance(action, Send):
                 self._send(action)
             elif isinstance(action, Connect):
+                self._hang_up()
                 if action.tls:
-                    self._tls = self._context()
+                    from phonebook.client.tls import Secured
+
+                    self._line = Secured(self._exchange, self._ask.tls, self._ask.server.host)
                 self._untried = list(self._ask.addresses)
                 self._attempt()
+            else:
+                self._write(action.octets)
 
     # UDP
 
@@ -292,85 +308,36 @@ class _Sockets:
             self._drop(other)
         self._attempts.clear()
         self._untried, self._next_attempt = [], self._deadline
-        if self._tls is None:
-            self._open(sock, sock.recv)
-            return
-        self._selector.unregister(sock)
-        try:
-            secure = self._tls.wrap_socket(
-                sock, server_hostname=self._name(), do_handshake_on_connect=False
-            )
-        except (ValueError, OSError) as error:
-            sock.close()
-            self._do(self._exchange.closed(f"TLS failed: {error}."))
-            return
-        self._selector.register(secure, EVENT_READ, lambda: self._handshake(secure))
-        self._handshake(secure)
+        self._connection = sock
+        self._selector.modify(sock, EVENT_READ, lambda: self._read(sock))
+        self._do(self._line.connected())
 
-    def _handshake(self, sock: "SSLSocket") -> None:
-        from ssl import SSLCertVerificationError, SSLWantReadError, SSLWantWriteError
-
-        failure = ""
+    def _write(self, octets: bytes) -> None:
+        """Write a request, or what a handshake says, which any fresh socket has room for."""
+        assert self._connection is not None
         try:
-            sock.do_handshake()
-        except SSLWantReadError:
-            self._watch(sock, EVENT_READ, lambda: self._handshake(sock))
-            return
-        except SSLWantWriteError:
-            self._watch(sock, EVENT_WRITE, lambda: self._handshake(sock))
-            return
-        except SSLCertVerificationError as error:
-            failure = f"Its certificate is not to be trusted: {error.verify_message}."
-        except OSError as error:
-            failure = f"TLS failed: {getattr(error, 'reason', None) or error}."
-        else:
-            if sock.selected_alpn_protocol() != ALPN.decode():
-                failure = "It speaks TLS, but not the phonebook protocol (ALPN)."
-        if failure:
-            self._drop(sock)
-            self._do(self._exchange.closed(failure))
-        else:
-            self._open(sock, lambda size: _drain(sock, size))
-
-    def _open(self, sock: socket.socket, receive: Callable[[int], bytes]) -> None:
-        """Write the request, which any fresh socket has room for, and read."""
-        try:
-            for action in self._exchange.connected():
-                sock.sendall(action.octets)  # type: ignore[union-attr]
+            self._connection.sendall(octets)
         except OSError:
-            self._drop(sock)
-            self._do(self._exchange.closed())
-            return
-        self._watch(sock, EVENT_READ, lambda: self._read(sock, receive))
+            self._hang_up()
+            self._do(self._line.closed())
 
-    def _read(self, sock: socket.socket, receive: Callable[[int], bytes]) -> None:
+    def _read(self, sock: socket.socket) -> None:
         try:
-            octets = receive(65_536)
+            octets = sock.recv(65_536)
         except BlockingIOError:
             return
         except OSError:
             octets = b""
         if octets:
-            self._do(self._exchange.received(octets))
+            self._do(self._line.received(octets))
         else:
-            self._drop(sock)
-            self._do(self._exchange.closed())
+            self._hang_up()
+            self._do(self._line.closed())
 
-    def _context(self) -> "SSLContext":
-        from ssl import TLSVersion, create_default_context
-
-        try:
-            context = create_default_context(cafile=self._cafile)
-        except OSError as error:
-            reason = error.strerror or error
-            raise BadInput(f"No certificates can be read from {self._cafile}: {reason}.") from None
-        context.minimum_version = TLSVersion.TLSv1_2
-        context.set_alpn_protocols([ALPN.decode()])
-        return context
-
-    def _name(self) -> str:
-        """Return the name that the certificate must bear: the one that was given (L-6)."""
-        return self._ask.server.host.partition("%")[0].rstrip(".")
+    def _hang_up(self) -> None:
+        if self._connection:
+            self._drop(self._connection)
+            self._connection = None
 
     def _socket(self, host: str, kind: socket.SocketKind) -> tuple[socket.socket, Any]:
         found = socket.getaddrinfo(
@@ -381,23 +348,7 @@ class _Sockets:
         sock.setblocking(False)
         return sock, address
 
-    def _watch(self, sock: socket.socket, events: int, call: Callable[[], None]) -> None:
-        self._selector.modify(sock, events, call)
-
     def _drop(self, sock: socket.socket) -> None:
         self._attempts.discard(sock)
         self._selector.unregister(sock)
         sock.close()
-
-
-def _drain(sock: "SSLSocket", size: int) -> bytes:
-    """Read all that TLS has at hand: the selector does not see what it holds back."""
-    from ssl import SSLWantReadError, SSLWantWriteError
-
-    try:
-        octets = sock.recv(size)
-        while held := sock.pending():
-            octets += sock.recv(held)
-    except (SSLWantReadError, SSLWantWriteError):
-        raise BlockingIOError from None
-    return octets

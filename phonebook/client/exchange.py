@@ -5,6 +5,7 @@ asking.py) calls a method for each event, does what it returns, calls `tick` whe
 and ends, closing everything, once `outcome` is set.
 """
 
+import re
 from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
@@ -21,6 +22,7 @@ from phonebook.wire import (
     parse_reply,
 )
 
+_BEGINNING = re.compile(rb"[2-5][0-9]{2}( [#A-Za-z]|\r)")
 RACE = 0.25  # seconds without an answer over UDP until TCP is tried beside it (K-4)
 AGAIN = (1.0, 3.0)  # seconds after which the same datagram is sent again (K-4)
 
@@ -76,7 +78,7 @@ class Exchange:
             self._line = request.octets()
             self._datagram = request.octets(pad=PADDED)
         except RequestError as error:
-            raise BadInput(f"This cannot be asked: {error}.") from None
+            raise BadInput(f"This cannot be asked: {error.sentence}.") from None
         self.outcome: Reply | ClientError | None = None
         self.wake = deadline
         """When `tick` is to be called next."""
@@ -146,7 +148,7 @@ class Exchange:
             return self.tick(now)
         return []
 
-    def connected(self) -> list[Action]:
+    def connected(self) -> list[Write]:
         """The connection, its TLS included, is open."""
         self._due.clear()
         self._trace("C", self._line)
@@ -155,6 +157,8 @@ class Exchange:
     def received(self, octets: bytes) -> list[Action]:
         """Take octets from the connection; what is no reply is the end (C-5, C-8)."""
         self._stream += octets
+        if len(self._stream) > 4 and not _BEGINNING.match(self._stream):
+            return self._broken("What answers there does not speak phonebook.")
         try:
             replies = self._reader.feed(octets)
         except ReplyError as error:

@@ -31,6 +31,17 @@ TAG_ENTROPY = 10  # octets, 80 bits: the 16 letters of a tag (K-1)
 Entropy = Callable[[int], bytes]
 
 
+class Tls(NamedTuple):
+    """The files that TLS takes, in PEM."""
+
+    cafile: str | None = None
+    """Whose certificates servers must have; without it, those that the system trusts."""
+    certfile: str | None = None
+    """The client's certificate, which tells the server who asks."""
+    keyfile: str | None = None
+    """Its key, unless that is in `certfile`, too."""
+
+
 class Question(NamedTuple):
     """What to ask, and how; the same for both drivers."""
 
@@ -43,6 +54,7 @@ class Question(NamedTuple):
     after: str = ""
     transport: Transport = Transport.AUTO
     timeout: float = 5.0
+    tls: Tls = Tls()
     trace: Trace | None = None
 
     def request(self, limit: int, after: str) -> Request:
@@ -74,6 +86,10 @@ class Question(NamedTuple):
             raise BadInput("The limit is a number from 1 on.")
         if not self.timeout > 0:
             raise BadInput("The timeout is a number of seconds above 0.")
+        if any(self.tls) and self.transport is not Transport.TLS:
+            raise BadInput("Certificates are for TLS alone: ask over it (--tls).")
+        if self.tls.keyfile and not self.tls.certfile:
+            raise BadInput("A key is of use with its certificate alone: give that, too (--cert).")
         for name in self.fields:
             if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,31}(\.[A-Za-z0-9-]{1,30})?", name):
                 raise BadInput(f"{name!r} is no name of a field: write letters, as in phone.")
@@ -100,6 +116,7 @@ class Ask(NamedTuple):
     transport: Transport
     server: Address
     addresses: tuple[str, ...]
+    tls: Tls
 
 
 Step = Find | Ask
@@ -117,16 +134,20 @@ class _Place(NamedTuple):
 def inquire(question: Question, server: Address, entropy: Entropy) -> Inquiry:
     """Ask the server, and those that it refers to, for the question's answer."""
     question.check()
-    addresses = yield from _find(server.host)
-    walk = _Walk(question, entropy)
+    try:
+        addresses = yield from _find(server.host)
+    except NoAnswer as error:
+        raise NoAnswer(f"{error} Is the name right?") from None
+    walk = _Walk(question, _name(server.host), entropy)
     return (yield from walk.visit(_Place(server, addresses, question.transport), 0))
 
 
 class _Walk:
     """The servers that were asked for one question."""
 
-    def __init__(self, question: Question, entropy: Entropy) -> None:
+    def __init__(self, question: Question, named: str, entropy: Entropy) -> None:
         self._question = question
+        self._named = named
         self._entropy = entropy
         self._asked: set[tuple[str, int, bool]] = set()  # host or address, port, TLS
         self._servers = 0
@@ -164,8 +185,11 @@ class _Walk:
     ) -> Generator[Step, "Sequence[str] | Reply", Reply]:
         tag = b32encode(self._entropy(TAG_ENTROPY)).decode()
         tagged = Request(request.verb, tag, request.options, request.argument)
+        tls = self._question.tls
+        if _name(place.server.host) != self._named:  # a referral shall not make us known elsewhere
+            tls = tls._replace(certfile=None, keyfile=None)
         try:
-            reply = yield Ask(tagged, place.transport, place.server, place.addresses)
+            reply = yield Ask(tagged, place.transport, place.server, place.addresses, tls)
         except (NoAnswer, BrokenReply) as error:  # say whose
             raise type(error)(f"{place.server}: {error}") from None
         assert isinstance(reply, Reply)
@@ -198,27 +222,30 @@ class _Walk:
     def _follow(self, referrer: _Place, reply: Reply, depth: int) -> Inquiry:
         """Ask the servers of a referral in their order until one has a match (X-3)."""
         nearest: Answer | None = None
-        failure: ClientError | None = None
+        failures: list[ClientError] = []
         for block in reply.entries:
             if depth == MAX_DEPTH or self._servers == MAX_SERVERS:
-                failure = failure or NoAnswer("The referrals go on too long; none had an answer.")
+                failures.append(NoAnswer("The referrals go on too long; none had an answer."))
                 break
             try:
                 if not (place := (yield from self._permitted(referrer, block))):
                     continue
                 answer = yield from self.visit(place, depth + 1)
             except ClientError as error:
-                failure = failure or error
+                failures.append(error)
                 continue
             if answer.entries and not answer.near:
                 return answer
             if nearest is None or not nearest.entries:
                 nearest = answer
-        if isinstance(failure, NoAnswer | BrokenReply):
-            sentence = f"{referrer.server} does not know it and refers to others. {failure}"
-            raise type(failure)(sentence)
-        if failure:  # a part of the answer would pass for the whole
-            raise failure
+        if failures and isinstance(failures[0], NoAnswer | BrokenReply):
+            told = " ".join(map(str, failures))
+            raise type(failures[0])(
+                f"{referrer.server} found nothing and refers to others, "
+                f"not all of which could be asked. {told}"
+            )
+        if failures:  # a part of the answer would pass for the whole
+            raise failures[0]
         if nearest is None:
             raise Refused(reply.code, "It refers to servers that may not be asked.")
         return nearest
@@ -242,9 +269,13 @@ class _Walk:
         if _key(server.host, server.port, transport) in self._asked:
             return None
         near = all(map(_is_near, referrer.addresses))
+        try:
+            found = yield from _find(server.host)
+        except NoAnswer as error:
+            raise NoAnswer(f"{server}: {error}") from None
         addresses = tuple(
             address
-            for address in (yield from _find(server.host))
+            for address in found
             if (near or not _is_near(address))
             and _key(address, server.port, transport) not in self._asked
         )
@@ -258,7 +289,11 @@ def _find(host: str) -> Generator[Step, "Sequence[str] | Reply", tuple[str, ...]
 
 
 def _key(host: str, port: int, transport: Transport) -> tuple[str, int, bool]:
-    return host.lower().rstrip("."), port, transport is Transport.TLS
+    return _name(host), port, transport is Transport.TLS
+
+
+def _name(host: str) -> str:
+    return host.lower().rstrip(".")
 
 
 def _is_near(address: str) -> bool:

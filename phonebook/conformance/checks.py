@@ -61,6 +61,17 @@ def unsent(requirement: str) -> Check:
     return check
 
 
+def unsplit(requirement: str, query: str) -> Check:
+    """Check that nothing was sent but the whole query, with spaces for its white space."""
+    words = query.encode().split()
+
+    def check(notes: Notes) -> Iterator[tuple[str, str]]:
+        if any(each.line.split()[-len(words) :] != words for each in notes.requests):
+            yield requirement, "The client sent what it must refuse"
+
+    return check
+
+
 def only_tls(requirement: str) -> Check:
     """Check that nothing was sent in plain text."""
 

@@ -16,6 +16,7 @@ from phonebook.conformance.checks import (
     tries_tcp,
     unasked,
     unsent,
+    unsplit,
     walk,
 )
 from phonebook.conformance.plays import (
@@ -520,12 +521,12 @@ def _referrals() -> Iterator[Situation]:
 
 
 def _input() -> Iterator[Situation]:
-    for name, about, query in (
-        ("lf", "a line end", "ada\nENTRY mallory"),
-        ("cr", "a CR", "ada\rb"),
-        ("escape", "an escape", "ada\x1b[m"),
-        ("c1", "a control of two octets", "ada\x85b"),
-        ("long", "more than 1,232 octets", "ada" * 500),
+    for name, about, query, parted in (
+        ("lf", "a line end", "ada\nENTRY mallory", True),
+        ("cr", "a CR", "ada\rb", True),
+        ("escape", "an escape", "ada\x1b[m", False),
+        ("c1", "a control of two octets", "ada\x85b", False),
+        ("long", "more than 1,232 octets", "ada" * 500, False),
     ):
         yield Situation(
             f"input-{name}",
@@ -533,8 +534,8 @@ def _input() -> Iterator[Situation]:
             f"The query holds {about}.",
             good,
             good,
-            (WRONG_USE,),
-            check=unsent("C-6"),
+            (WRONG_USE, FOUND) if parted else (WRONG_USE,),
+            check=unsplit("C-6", query) if parted else unsent("C-6"),
             query=query,
         )
 

@@ -13,7 +13,7 @@ class RequestError(WireError):
     def __init__(self, code: Code, sentence: str, *, offset: int = 0, tag: str = "") -> None:
         """Tell the reply code, the octet offset in the line, and the tag if the line had one."""
         super().__init__(f"{sentence} (octet {offset})")
-        self.code, self.offset, self.tag = code, offset, tag
+        self.code, self.sentence, self.offset, self.tag = code, sentence, offset, tag
 
 
 class ReplyError(WireError):

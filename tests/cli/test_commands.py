@@ -2,7 +2,9 @@
 
 import json
 import os
+import shlex
 import signal
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -50,11 +52,51 @@ def test_help(command: str) -> None:
     assert any(line.strip().startswith(names) for line in shown), "an example"
 
 
-def test_help_of_phone() -> None:
-    phone = Path(sysconfig.get_path("scripts"), "phone")
-    done = subprocess.run([phone, "--help"], capture_output=True, text=True, check=False)
+def phone(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run `phone` itself."""
+    command = [Path(sysconfig.get_path("scripts"), "phone"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=TIME, check=False)
+
+
+def test_phone_by_itself() -> None:
+    done = phone("--help")
     assert done.returncode == 0
     assert "phone ada" in done.stdout
+    assert phone("--version").stdout == f"phone {phonebook.__version__}\n"
+
+
+def test_a_word_to_leave_out_that_comes_first() -> None:
+    done = phone("-john", "smith")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("usage: phone ")
+    assert "-john is no option; a word to leave out goes behind the first, or --" in done.stderr
+
+
+WRITES = (["--version"], ["config", str(LAB)], ["check", "--format", "json", str(LAB)])
+WRITES += (["conformance", "--list"], ["demo", "--once"])  # more than waits to be written at once
+
+
+@pytest.mark.parametrize("arguments", WRITES, ids=" ".join)
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+def test_output_that_cannot_be_written(arguments: list[str]) -> None:
+    """It is said, and is not what 1 stands for."""
+    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
+    streams = {"capture_output": False, "stderr": subprocess.PIPE, "env": buffered}
+    with open("/dev/full", "w") as full:
+        done = run(*arguments, stdout=full, **streams)
+    assert done.returncode == 5
+    assert done.stderr.count("\n") == 1
+    assert "the output cannot be written: No space left" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["config", str(LAB)]], ids=" ".join)
+def test_output_that_is_closed(arguments: list[str]) -> None:
+    command = shlex.join([sys.executable, "-m", "phonebook", *arguments])
+    done = subprocess.run(
+        f"{command} >&-", shell=True, stderr=subprocess.PIPE, text=True, timeout=TIME, check=False
+    )
+    assert done.returncode == 5
+    assert done.stderr == "phonebook: the output cannot be written: Bad file descriptor\n"
 
 
 @pytest.mark.parametrize("arguments", [[], ["unheard-of"], ["--unheard-of"], ["check"], ["lookup"]])
@@ -147,6 +189,24 @@ def test_demo_once() -> None:
     done = run("demo", "--once")
     assert (done.returncode, done.stderr) == (0, "")
     shows_lookups(done.stdout)
+    assert "PHONEBOOK_SERVER" not in done.stdout, "nobody is there any more"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_demo_takes_its_server_with_it(number: int) -> None:
+    """A closed terminal and a service manager alike."""
+    command = [sys.executable, "-m", "phonebook", "demo"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as demo:
+        assert demo.stdout is not None
+        try:
+            line = next(line for line in demo.stdout if "PHONEBOOK_SERVER=" in line)
+            demo.send_signal(number)
+            assert demo.wait(TIME) == 0
+        finally:
+            if demo.poll() is None:
+                demo.kill()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", int(line.rpartition(":")[2])), TIME)
 
 
 def test_demo_stays_until_ctrl_c() -> None:
@@ -156,11 +216,19 @@ def test_demo_stays_until_ctrl_c() -> None:
     ) as demo:
         assert demo.stdout is not None and demo.stderr is not None
         try:
-            tried = next(line for line in demo.stdout if line.startswith("Try it: "))
-            server = tried.split("--server ")[1].split()[0]
-            found = run("lookup", "--server", server, "--format", "json", "ada byron")
-            assert found.returncode == 0
-            assert json.loads(found.stdout)[0]["id"] == "ada-byron"
+            export = next(line for line in demo.stdout if "PHONEBOOK_SERVER=" in line)
+            server = export.rpartition("=")[2].strip()
+            found = subprocess.run(  # as it is told to
+                f"{export}\n{next(demo.stdout)}",
+                shell=True,
+                env={**os.environ, "PATH": "/usr/bin:/bin"},
+                capture_output=True,
+                text=True,
+                timeout=TIME,
+                check=False,
+            )
+            assert found.returncode == 0, found.stderr
+            assert found.stdout.startswith("Ada Byron\n")
             os.killpg(demo.pid, signal.SIGINT)  # as a terminal does: to both
             assert demo.wait(TIME) == 130
             assert "Traceback" not in demo.stderr.read()

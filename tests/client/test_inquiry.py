@@ -8,7 +8,7 @@ import pytest
 from phonebook.client.address import Address
 from phonebook.client.answer import BadInput, BrokenReply, NoAnswer, Refused
 from phonebook.client.exchange import Transport
-from phonebook.client.inquiry import Find, Question, inquire
+from phonebook.client.inquiry import Find, Question, Tls, inquire
 from phonebook.wire import parse_reply
 
 
@@ -319,9 +319,25 @@ def test_protection_is_kept(transport, tls, expected):
             play(question, answer)
 
 
+def test_a_certificate_is_for_the_server_that_was_named():
+    """Whatever port or case a referral writes it with, and no other server's."""
+    tls = Tls("ca", "cert", "key")
+    told = {"lab": referral("one", "LAB."), "one": NOTHING, "LAB.": entries("a")}
+    question = Question("e", transport=Transport.TLS, tls=tls)
+    names = {"LAB.": ["192.0.2.9"]}
+    _, asks = play(question, lambda ask: told[ask.server.host], "lab:7670", names)
+    assert [(ask.server.host, ask.tls) for ask in asks] == [
+        ("lab", tls),
+        ("one", Tls("ca")),
+        ("LAB.", tls),
+    ]
+
+
 def test_a_failure_is_not_nothing():
-    told = {"lab": referral("one", "three"), "one": NoAnswer(), "three": NOTHING}
-    with pytest.raises(NoAnswer):
+    told = {"lab": referral("one", "three"), "one": NoAnswer("Silent."), "three": NOTHING}
+    with pytest.raises(
+        NoAnswer, match=r"^lab:767 found nothing and refers to others, .*asked\. one:767: Silent\.$"
+    ):
         play(Question("e"), lambda ask: told[ask.server.host])
     told["three"] = entries("a")
     assert play(Question("e"), lambda ask: told[ask.server.host])[0].entries

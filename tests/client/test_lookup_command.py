@@ -46,6 +46,27 @@ def test_found(ask):
     assert seen[0][1].split(b" ", 2)[2].strip() == b"ada byron"
 
 
+def test_white_space_is_between_words(ask):
+    _, _, _, seen = ask(lambda r: found(r, "Ada"), "\tada\r\n", "byron\tking\n")
+    assert seen[0][1].split(b" ", 2)[2].strip() == b"ada byron king"
+
+
+@pytest.mark.parametrize(("columns", "whole"), [("", True), ("0", True), ("12", False)])
+def test_a_terminal_that_does_not_say_how_wide_it_is(columns, whole):
+    names = ["Ada Byron", "Augusta Ada King"]
+    ours, theirs = os.openpty()  # 0 columns by 0 lines
+    with serving(lambda _, request: found(request, *names)) as server:
+        subprocess.run(
+            [sys.executable, "-c", PROGRAM, "--server", server.address, "a"],
+            env={**os.environ, "COLUMNS": columns},
+            stdout=theirs,
+        )
+    os.close(theirs)
+    shown = os.read(ours, 4096).decode().split("\r\n")
+    os.close(ours)
+    assert shown == ([*names, ""] if whole else ["Ada Byron", "Augusta Ada…", ""])
+
+
 def test_nothing(ask):
     code, out, err, _ = ask(lambda r: status(r, 252), "nobody")
     assert (code, out, err) == (1, "", "phonebook: Nothing found for nobody\n")
@@ -151,7 +172,10 @@ def test_every_refusal_has_its_advice():
         ["--links", "phone", "a"],
         ["--links", "room,", "a"],
         ["--tls", "--ca", "/no/such/file", "--server", "127.0.0.1:1", "x"],
-        ["a\nb", "--server", "127.0.0.1:1"],
+        ["--ca", "/no/such/file", "--server", "127.0.0.1:1", "x"],
+        ["--tcp", "--cert", "/no/such/file", "--server", "127.0.0.1:1", "x"],
+        ["--tls", "--key", "/no/such/file", "--server", "127.0.0.1:1", "x"],
+        ["a\x1bb", "--server", "127.0.0.1:1"],
         ["x" * 1300, "--server", "127.0.0.1:1"],
     ],
 )

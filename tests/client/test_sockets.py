@@ -1,30 +1,15 @@
 """Both drivers over real sockets: plain ones, and Twisted's in a process of its own."""
 
+import ssl
 import subprocess
 import sys
 import time
 
 import pytest
 from scripted_server import certificate, found, serving, status, tag
+from twisted_client import in_process
 
-from phonebook.client import BrokenReply, ClientError, NoAnswer, Refused, entry, linked, lookup
-
-TWISTED = """
-import json, sys
-from twisted.internet import reactor
-from twisted.internet.defer import ensureDeferred
-from phonebook.client import asking
-def done(answer):
-    print(json.dumps([each.name for each in answer.entries])); reactor.stop()
-def failed(failure):
-    print(json.dumps([failure.type.__name__, str(failure.value)])); reactor.stop()
-def start():
-    options = json.loads(sys.argv[1])
-    function = getattr(asking, options.pop("function", "ask"))
-    ensureDeferred(function(reactor, **options)).addCallbacks(done, failed)
-reactor.callWhenRunning(start)
-reactor.run()
-"""
+from phonebook.client import BrokenReply, ClientError, NoAnswer, entry, linked, lookup
 
 
 def plain(query, **options):
@@ -41,23 +26,6 @@ def twisted(query, **options):
 
 def twisted_linked(id, **options):
     return in_process(function="ask_linked", id=id, **options)
-
-
-def in_process(**options):
-    import json
-
-    text = json.dumps(options)
-    run = subprocess.run(
-        [sys.executable, "-c", TWISTED, text], capture_output=True, text=True, timeout=30
-    )
-    assert not run.stderr, run.stderr
-    told = json.loads(run.stdout)
-    if len(told) == 2 and told[0] in ("NoAnswer", "BrokenReply", "Refused", "BadInput"):
-        import phonebook.client as client
-
-        kind = getattr(client, told[0])
-        raise kind(0, told[1]) if kind is Refused else kind(told[1])
-    return told
 
 
 drivers = pytest.mark.parametrize("ask", [plain, twisted])
@@ -196,6 +164,28 @@ def test_tls_without_the_protocol(ask, tmp_path):
     ):
         ask("ada", server=server.address, transport="tls", cafile=trusted)
     assert server.seen == []
+
+
+@drivers
+def test_tls_where_a_certificate_is_needed(ask, tmp_path):
+    context, trusted = certificate(tmp_path, "127.0.0.1")
+    context.verify_mode = ssl.CERT_REQUIRED
+    with (
+        serving(lambda _, request: found(request, "Ada"), tls=context) as server,
+        pytest.raises(NoAnswer, match="asks for a client's certificate"),
+    ):
+        ask("ada", server=server.address, transport="tls", cafile=trusted)
+
+
+@drivers
+@pytest.mark.parametrize("banner", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-lab\r\n"])
+def test_another_service(ask, banner):
+    """What it is not is said at once, whether it closes or waits."""
+    with (
+        serving(lambda *_: banner) as server,
+        pytest.raises(BrokenReply, match="does not speak phonebook"),
+    ):
+        ask("ada", server=server.address, transport="tcp", timeout=30.0)
 
 
 @drivers

@@ -231,6 +231,16 @@ class Chosen:
     source: str
 
     @property
+    def by(self) -> str:
+        """What gave the value, as a sentence names it; empty for the default."""
+        named = {
+            "flag": f"--no-{self.setting.key}" if self.value is False else self.setting.flag,
+            "environment": self.setting.variable,
+            "file": f"`{self.setting.key}` of `server:`",
+        }
+        return named.get(self.source, "")
+
+    @property
     def text(self) -> str:
         """The value as the file has it; empty where there is none."""
         if isinstance(self.value, bool):

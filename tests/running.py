@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 WAIT = 90.0  # seconds: on a busy machine a reload gives way for a minute
+_READY = re.compile('(phonebook: |")ready: ')  # in a log of text, or of JSON
 
 
 class Server:
@@ -47,10 +49,10 @@ class Server:
 
     def wait_ready(self) -> None:
         """Wait for the line that says so, and take the port from it."""
-        self.until(lambda: "phonebook: ready: " in self.said or self.process.poll() is not None)
+        self.until(lambda: bool(_READY.search(self.said)) or self.process.poll() is not None)
         if self.process.poll() is not None:
             raise AssertionError(f"it ended:\n{self.said}")
-        line = next(line for line in self.said.splitlines() if ": ready: " in line)
+        line = next(line for line in self.said.splitlines() if _READY.search(line))
         self.ready = line
         self.port = int(line.split(" on ")[1].split()[0].rpartition(":")[2])
 

@@ -24,16 +24,20 @@ YEARS = 10
 _AUTHORITY, _SERVER = "ca", "server"
 
 
-def make(folder: Path, clients: Sequence[str]) -> list[str]:
-    """Make what is not there of an authority, a server and these clients.
+def make(folder: Path, names: Sequence[str], clients: Sequence[str]) -> list[str]:
+    """Make what is not there of an authority, a server of this machine's and more names, clients.
 
     Return a line for each that was made. Raises `FileExistsError` for a client that is there, and
-    other kinds of `OSError`, and `ValueError` for files that are no certificates.
+    for a server for which there are further names; other kinds of `OSError`; and `ValueError` for
+    files that are no certificates.
     """
     folder.mkdir(exist_ok=True)  # open, so that a server which may not read the keys gets by
-    for name in clients:
+    for name in [*clients, *([_SERVER] if names else [])]:
         if _files(folder, name)[0].exists():
-            raise FileExistsError(f"{_files(folder, name)[0]} is there already")
+            raise FileExistsError(
+                f"{_files(folder, name)[0]} is there already, and nothing is overwritten: to have "
+                "another one made, move it and its key away"
+            )
     made = []
     if not _files(folder, _AUTHORITY)[0].exists():
         _write(folder / ".gitignore", b"*\n", 0o644)  # keys are not for a repository
@@ -48,14 +52,13 @@ def make(folder: Path, clients: Sequence[str]) -> list[str]:
     certificate, key = _load(folder, _AUTHORITY)
     if not _files(folder, _SERVER)[0].exists():
         server = ec.generate_private_key(ec.SECP256R1())
-        builder = _leaf(certificate, _SERVER, server, ExtendedKeyUsageOID.SERVER_AUTH, _own_names())
+        purpose = ExtendedKeyUsageOID.SERVER_AUTH
+        builder = _leaf(certificate, _SERVER, server, purpose, _server_names(names))
         made.append(_save(folder, _SERVER, builder, server, key))
     for name in clients:
         client = ec.generate_private_key(ec.SECP256R1())
-        names: list[x509.GeneralName] = [
-            x509.RFC822Name(name) if "@" in name else x509.DNSName(name)
-        ]
-        builder = _leaf(certificate, name, client, ExtendedKeyUsageOID.CLIENT_AUTH, names)
+        own: list[x509.GeneralName] = [x509.RFC822Name(name) if "@" in name else x509.DNSName(name)]
+        builder = _leaf(certificate, name, client, ExtendedKeyUsageOID.CLIENT_AUTH, own)
         line = _save(folder, name, builder, client, key)
         made.append(f"{line}, for a view: key: {key_hash(client.public_key())}")
     return made
@@ -67,12 +70,17 @@ def key_hash(key: ec.EllipticCurvePublicKey) -> str:
     return hashlib.sha256(key.public_bytes(serialization.Encoding.DER, form)).hexdigest()
 
 
-def _own_names() -> list[x509.GeneralName]:
-    """Return the names under which this machine is reached."""
-    names = [socket.gethostname(), socket.getfqdn(), "localhost"]
-    ascii_names = [name for name in dict.fromkeys(names) if name.isascii() and ":" not in name]
-    addresses = [ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1")]
-    return [*map(x509.DNSName, ascii_names), *map(x509.IPAddress, addresses)]
+def _server_names(more: Sequence[str]) -> list[x509.GeneralName]:
+    """Return the names and addresses under which this machine is reached, and more."""
+    own = [name for name in (socket.gethostname(), socket.getfqdn()) if name.isascii()]
+    found = dict[x509.GeneralName, None]()
+    for name in (*more, *own, "localhost", "127.0.0.1", "::1"):
+        try:
+            found[x509.IPAddress(ipaddress.ip_address(name))] = None
+        except ValueError:
+            if ":" not in name:
+                found[x509.DNSName(name)] = None
+    return [*found]
 
 
 def _begun(

@@ -5,7 +5,7 @@ import gc
 import sys
 from pathlib import Path
 
-from phonebook.cli.flags import add_links_out, in_force
+from phonebook.cli.flags import add_links_out, directory, in_force
 from phonebook.settings import SettingError
 
 _EPILOG = """\
@@ -17,7 +17,7 @@ example:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `compile` takes."""
     parser.epilog = _EPILOG
-    parser.add_argument("dir", metavar="DIR", type=Path, help="a YAML file, or a tree of them")
+    parser.add_argument("dir", metavar="DIR", type=directory, help="a YAML file, or a tree of them")
     parser.add_argument("--cache", type=Path, metavar="PLACE", help="the folder of the cache")
     parser.add_argument(
         "--verify", action="store_true", help="compare what is there with the files' contents"

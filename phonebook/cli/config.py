@@ -6,7 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from phonebook.cli.flags import add_flags, in_force, links_out
+from phonebook.cli.flags import add_flags, directory, in_force, links_out, strange_variables
 from phonebook.settings import Chosen, SettingError
 
 _EPILOG = """\
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `config` takes."""
     parser.epilog = _EPILOG
     parser.usage = "%(prog)s [--json] [settings] [DIR]"
-    parser.add_argument("dir", metavar="DIR", type=Path, nargs="?", default=Path(), help="(.)")
+    parser.add_argument("dir", metavar="DIR", type=directory, nargs="?", default=Path(), help="(.)")
     parser.add_argument("--json", action="store_true", help="as a list of objects")
     add_flags(parser)
 
@@ -32,6 +32,8 @@ def run(arguments: argparse.Namespace) -> int:
     from phonebook.directory.problems import Problems, printable
     from phonebook.store import cache_place
 
+    for sentence in strange_variables():
+        print(f"phonebook: {sentence}", file=sys.stderr)
     problems = Problems(str(settings_file(arguments.dir)))
     try:
         load_settings(arguments.dir, problems, links_out(arguments))
@@ -47,12 +49,9 @@ def run(arguments: argparse.Namespace) -> int:
     chosen["cache"] = replace(chosen["cache"], value=cache_place(chosen["cache"].value))
 
     def origin(each: Chosen) -> str:
-        named = {
-            "flag": f"--no-{each.setting.key}" if each.value is False else each.setting.flag,
-            "environment": each.setting.variable,
-            "file": str(settings_file(arguments.dir)),
-        }
-        return named.get(each.source, "default")
+        if each.source == "file":
+            return str(settings_file(arguments.dir))
+        return each.by or "default"
 
     if arguments.json:
         rows = [
@@ -67,7 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
         ]
         print(json.dumps(rows, indent=2))
         return 0
+    widest = max(map(len, chosen))
     for key, each in chosen.items():
         value = " ".join(filter(None, (each.text or "-", each.text and each.setting.type.unit)))
-        print(printable(f"{key:16}  {value:24}  {origin(each)}"))
+        print(printable(f"{key:{widest}}  {value:24}  {origin(each)}"))
     return 0

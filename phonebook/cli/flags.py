@@ -8,7 +8,18 @@ from typing import Any
 
 from phonebook.settings import SETTINGS, Chosen, Setting, SettingError, Type, choose, told
 
+EMPTY = "DIR is empty, as a variable is that nobody set: name a folder or a file"
+
 _OUTSIDE = SETTINGS["links-out"]
+_PREFIX = "PHONEBOOK_"
+_OTHERS = ("server",)  # the client's
+
+
+def directory(text: str) -> Path:
+    """Return the DIR of a command: as a path, no name at all would be the folder one is in."""
+    if not text:
+        raise argparse.ArgumentTypeError(EMPTY)
+    return Path(text)
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +59,20 @@ def _reads(type: Type) -> Callable[[str], Any]:
             raise argparse.ArgumentTypeError(f"{text!r}: {type.advice}") from None
 
     return read
+
+
+def strange_variables() -> list[str]:
+    """Return what to say of variables that are nearly a setting's."""
+    from phonebook.directory.fields import nearest
+
+    said = []
+    for name in sorted(os.environ):
+        key = name.removeprefix(_PREFIX).lower().replace("_", "-")
+        if name.startswith(_PREFIX) and os.environ[name] and key not in (*SETTINGS, *_OTHERS):
+            near = nearest(key, SETTINGS)
+            if near:
+                said.append(f"{name} is no setting's variable: write {SETTINGS[near].variable}?")
+    return said
 
 
 def in_force(arguments: argparse.Namespace, path: Path) -> tuple[dict[str, Chosen], dict[str, str]]:

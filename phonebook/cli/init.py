@@ -4,12 +4,14 @@ The files of its directory are examples that `check` passes; nothing that is the
 """
 
 import argparse
+import ipaddress
 import re
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from phonebook.cli.flags import directory
 from phonebook.settings import SETTINGS
 
 _EPILOG = """\
@@ -17,12 +19,16 @@ Where the directory is there already, --tls makes what it lacks of certificates.
 
 examples:
   phonebook init lab
-  phonebook init --tls --client ada lab
+  phonebook init --tls --name lab.example --client ada lab
 """
 
 _TLS = "tls"
 """The folder of keys and certificates: none of its files is read as YAML."""
 
+_LIVE = ("tls-cert", "tls-key", "tls-client-ca")
+"""The settings that are in force where certificates were made."""
+
+_NAME = re.compile(r"[0-9A-Za-z]([0-9A-Za-z.-]*[0-9A-Za-z])?")
 _CLIENT = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]*(@[0-9A-Za-z][0-9A-Za-z.-]*)?")
 
 _HEADER = """\
@@ -83,8 +89,15 @@ _PLACES = """\
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `init` takes."""
     parser.epilog = _EPILOG
-    parser.add_argument("dir", metavar="DIR", type=Path, nargs="?", default=Path(), help="(.)")
+    parser.add_argument("dir", metavar="DIR", type=directory, nargs="?", default=Path(), help="(.)")
     parser.add_argument("--tls", action="store_true", help="make certificates, too")
+    parser.add_argument(
+        "--name",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="with --tls: a further name or address of the server; it has this machine's",
+    )
     parser.add_argument(
         "--client",
         action="append",
@@ -98,40 +111,57 @@ def run(arguments: argparse.Namespace) -> int:
     """Write it: 0; 2 for wrong use, 5 where something is there or cannot be written."""
     from phonebook.directory.load import directory_files
 
-    if arguments.client and not arguments.tls:
-        return _failed("--client needs --tls", 2)
+    if (arguments.client or arguments.name) and not arguments.tls:
+        return _failed(f"{'--client' if arguments.client else '--name'} needs --tls", 2)
+    for name in arguments.name:
+        if not _NAME.fullmatch(name) and not _is_address(name):
+            return _failed(f"{name!r} names no server: write a host's name, or an address", 2)
     for name in arguments.client:
         if not _CLIENT.fullmatch(name) or name in ("ca", "server"):
             return _failed(f"{name!r} names no client: write letters, digits, dots, hyphens, @", 2)
-    directory = arguments.dir
-    there = directory.is_dir() and bool(directory_files(directory))
+    path = arguments.dir
+    if path.exists() and not path.is_dir():
+        return _failed(f"{path} is a file: name a folder, which is made if it is not there", 5)
+    there = path.is_dir() and bool(directory_files(path))
     if there and not arguments.tls:
-        return _failed(f"{directory} has YAML files already: nothing is written", 5)
+        return _failed(f"{path} has YAML files already: nothing is written", 5)
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        certificates = _certificates(directory / _TLS, arguments.client) if arguments.tls else []
+        path.mkdir(parents=True, exist_ok=True)
+        certificates = []
+        if arguments.tls:
+            certificates = _certificates(path / _TLS, arguments.name, arguments.client)
         if not there:
-            _write(directory, tls=arguments.tls)
+            _write(path, tls=arguments.tls)
     except ImportError:
         return _failed("--tls needs the package cryptography: pip install cryptography", 2)
     except (OSError, ValueError) as error:
-        return _failed(f"{error}: nothing is overwritten", 5)
+        if isinstance(error, OSError) and error.filename:
+            return _failed(f"{error.filename}: {error.strerror}", 5)
+        return _failed(str(error), 5)
     for line in certificates:
         print(line)
-    _tell(directory, arguments.tls)
+    _tell(path, arguments.tls)
     return 0
 
 
-def _certificates(folder: Path, clients: Sequence[str]) -> list[str]:
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _certificates(folder: Path, names: Sequence[str], clients: Sequence[str]) -> list[str]:
     from phonebook.cli.certificates import make
 
-    return make(folder, clients)
+    return make(folder, names, clients)
 
 
-def _write(directory: Path, tls: bool) -> None:
+def _write(path: Path, tls: bool) -> None:
     files = {"phonebook.yaml": header(tls), "people.yaml": _PEOPLE, "places.yaml": _PLACES}
     for name, text in files.items():
-        with (directory / name).open("x", encoding="utf-8") as file:
+        with (path / name).open("x", encoding="utf-8") as file:
             file.write(text)
 
 
@@ -144,24 +174,27 @@ def header(tls: bool) -> str:
         names = f"{setting.flag}, {setting.variable}"
         unit = f", in {setting.type.unit}" if setting.type.unit else ""
         lines.append(f"#   # {setting.sentence}{unit} ({names})")
-        live = tls and setting.key in ("tls-cert", "tls-key")
+        live = tls and setting.key in _LIVE
         lines.append(f"{'' if live else '# '}  {setting.key}: {setting.default or setting.example}")
     also = "" if tls else ", and of\n# the first"
     return _HEADER.format(also=also) + "".join(f"{line}\n" for line in lines)
 
 
-def _tell(directory: Path, tls: bool) -> None:
+def _tell(path: Path, tls: bool) -> None:
     """Print the two commands to try next."""
     from phonebook.directory.load import load_settings
     from phonebook.directory.problems import Problems
 
-    where = shlex.quote(str(directory))
-    authority = shlex.quote(str(directory / _TLS / "ca.pem"))
-    files = [shlex.quote(str(directory / _TLS / f"server.{end}")) for end in ("pem", "key")]
-    told = "tls-cert" in load_settings(directory, Problems(str(directory)))
-    flags = f" --tls-cert {files[0]} --tls-key {files[1]}" if tls and not told else ""
+    where = shlex.quote(str(path))
+    authority = shlex.quote(str(path / _TLS / "ca.pem"))
+    told = load_settings(path, Problems(str(path)))
+    flags = [
+        f" {SETTINGS[key].flag} {shlex.quote(str(path / SETTINGS[key].example))}"
+        for key in _LIVE
+        if tls and key not in told
+    ]
     print("Next:")
-    print(f"  phonebook serve --port 7767{flags} {where}")
+    print(f"  phonebook serve --port 7767{''.join(flags)} {where}")
     print(f"  phone --server localhost:7767{f' --tls --ca {authority}' if tls else ''} ada")
 
 

@@ -6,9 +6,8 @@ import os
 import signal
 import sys
 from functools import partial
-from pathlib import Path
 
-from phonebook.cli.flags import add_flags, in_force
+from phonebook.cli.flags import add_flags, directory, in_force, strange_variables
 from phonebook.settings import SettingError, host_and_port, not_in_force, seconds
 
 _WIDEST_FLAG = 31  # characters: a line for each setting
@@ -29,13 +28,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         argparse.RawDescriptionHelpFormatter, max_help_position=_WIDEST_FLAG
     )
     parser.usage = "%(prog)s [settings] DIR"
-    parser.add_argument("dir", metavar="DIR", type=Path, help="a YAML file, or a tree of them")
+    parser.add_argument("dir", metavar="DIR", type=directory, help="a YAML file, or a tree of them")
     add_flags(parser)
     parser.add_argument(
         "--takeover", action="store_true", help="take over the running server's sockets"
     )
     loudness = parser.add_mutually_exclusive_group()
-    loudness.add_argument("-q", "--quiet", action="store_true", help="errors alone")
+    loudness.add_argument(
+        "-q", "--quiet", action="store_true", help="errors alone, and when it is ready"
+    )
     loudness.add_argument("-v", "--verbose", action="store_true", help="tell of reloads and more")
 
 
@@ -58,10 +59,16 @@ def run(arguments: argparse.Namespace) -> int:
     from phonebook.server.sockets import BindError
     from phonebook.store import cache_place
 
+    def failed(sentence: object, code: int) -> int:
+        logging.getLogger("phonebook.server").error("%s", sentence)
+        return code
+
     def fixed(key: str) -> int | None:
         return None if chosen[key].source in ("file", "default") else chosen[key].value
 
     logs.set_up(level, chosen["log-format"].value)
+    for sentence in strange_variables():
+        logging.getLogger("phonebook.server").warning("%s", sentence)
     user = chosen["user"].value or ""
     metrics, queries = chosen["metrics"].value, chosen["log-queries"].value
     try:
@@ -69,8 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
             os.environ["HOME"] = home_of(user)
             os.environ.pop("XDG_CACHE_HOME", None)
     except AccountError as error:
-        print(f"phonebook: {error}", file=sys.stderr)
-        return 5
+        return failed(error, 5)
     options = Options(
         path=arguments.dir,
         hosts=chosen["host"].value or (),
@@ -86,6 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
         idle_time=fixed("idle-timeout"),
         request_time=fixed("request-timeout"),
         connection_time=fixed("session-timeout"),
+        said_by={key: each.by for key, each in chosen.items() if each.by},
         not_in_force=lambda now: not_in_force(chosen, file, now),
         cache=cache_place(chosen["cache"].value),
         links_out=chosen["links-out"].value,
@@ -100,16 +107,17 @@ def run(arguments: argparse.Namespace) -> int:
         log_queries=seconds(queries) if queries else 0,
     )
     try:
-        ended_by = serve(options, lambda line: print(line, file=sys.stderr, flush=True))
+        ended_by = serve(options, logs.say)
     except DirectoryError as error:
-        if error.problems:  # else they have been told
+        if error.problems and options.log_format == "text":  # else they have been told
             print(error, file=sys.stderr)
-        print(f"phonebook: {printable(str(arguments.dir))} is not served", file=sys.stderr)
-        return 4
+        elif error.problems:
+            failed(error, 4)
+        closed = user and any(each.code == "unreadable" for each in error.problems)
+        whose = f": it is read as user {user}, who has to be able to" if closed else ""
+        return failed(f"{printable(str(arguments.dir))} is not served{whose}", 4)
     except TlsError as error:
-        print(f"phonebook: {error}", file=sys.stderr)
-        return 4
+        return failed(error, 4)
     except (AccountError, BindError) as error:
-        print(f"phonebook: {error}", file=sys.stderr)
-        return 5
+        return failed(error, 5)
     return 130 if ended_by == signal.SIGINT else 0

@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from phonebook.cli.flags import EMPTY
+
 _EPILOG = """\
 examples:
   phonebook status                     the server of this user, if there is one
@@ -47,6 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Ask and print; 3 where nobody answers."""
     given = arguments.server
+    if given == "":
+        print(f"phonebook: {EMPTY}", file=sys.stderr)
+        return 2
     try:
         if given and not os.path.exists(given):
             report, text = _remote(given)
@@ -67,7 +72,7 @@ class _NoStatus(Exception):
 
 
 def _local(path: Path | None, cache: Path | None) -> dict[str, Any]:
-    from phonebook.server.control import Asking, ControlError, control_file
+    from phonebook.server.control import Asking, ControlError, Nobody, control_file
     from phonebook.store import cache_place
 
     place = cache_place(cache)
@@ -81,6 +86,8 @@ def _local(path: Path | None, cache: Path | None) -> dict[str, Any]:
     for file in dict.fromkeys(files):
         try:
             report, _ = Asking(file).ask("status")
+        except Nobody:
+            continue
         except ControlError as error:
             refusals.append(str(error))
         else:
@@ -89,7 +96,13 @@ def _local(path: Path | None, cache: Path | None) -> dict[str, Any]:
             ):
                 reports.append(report)
     if not reports:
-        raise _NoStatus(refusals[0] if refusals else "no server of this user runs here")
+        whose = f" for {path}" if path else ""
+        raise _NoStatus(
+            refusals[0]
+            if refusals
+            else f"no server of this user answers{whose} here: name the DIR that one was started "
+            "with (and the PLACE, if it was with --cache), or HOST:PORT for any server"
+        )
     if len(reports) > 1:
         names = " ".join(report["directory"]["path"] for report in reports)
         raise _NoStatus(f"several run here; name one: {names}")
@@ -99,6 +112,8 @@ def _local(path: Path | None, cache: Path | None) -> dict[str, Any]:
 
 def _shown(report: dict[str, Any]) -> list[str]:
     """Return the lines that a person reads."""
+    from phonebook.directory.problems import counted
+
     directory = report["directory"]
     lines = [
         f"phonebook {report['version']}, process {report['pid']}, since {_time(report['since'])}",
@@ -106,14 +121,17 @@ def _shown(report: dict[str, Any]) -> list[str]:
         f"directory {directory['path']}, loaded {_time(directory['loaded'])}",
     ]
     for name, view in directory["views"].items():
-        lines.append(f"  view {name}: {view['entries']} entries, at {view['at']}")
+        lines.append(
+            f"  view {name}: {counted(view['entries'], 'entry', 'entries')}, at {view['at']}"
+        )
     if directory["errors"]:
         lines.append("  the last change is refused:")
         lines += [f"    {error}" for error in directory["errors"]]
     for each in report["workers"]:
         lines.append(
             f"worker {each['pid']}, since {_time(each['since'])}, "
-            f"{each['restarts']} restarts, {each['connections']} connections"
+            f"{counted(each['restarts'], 'restart', 'restarts')}, "
+            f"{counted(each['connections'], 'connection', 'connections')}"
         )
     lines += [_limit(label, report["limits"][name]) for name, label in _LIMITS.items()]
     lines += [_budget(name, budget) for name, budget in report["budgets"].items()]

@@ -8,7 +8,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from phonebook.cli.flags import in_force
+from phonebook.cli.flags import directory, in_force
 from phonebook.settings import Chosen, SettingError
 
 _EPILOG = """\
@@ -18,7 +18,10 @@ example:
   phonebook systemd /etc/phonebook
 """
 
-_PLAIN = re.compile(r"[0-9A-Za-z/._%$+-]+")  # a word that needs no quotes
+_OF_UNITS = ("host", "port", "tls-cert", "tls-key", "user", "cache")
+"""What the units themselves settle."""
+
+_PLAIN = re.compile(r"[0-9A-Za-z/._%$=:+-]+")  # a word that needs no quotes
 
 _SOCKET = """\
 # /etc/systemd/system/phonebook.socket
@@ -59,7 +62,7 @@ CacheDirectory=phonebook
 CacheDirectoryMode=0700
 RuntimeDirectory=phonebook
 RuntimeDirectoryMode=0700
-{credentials}\
+{credentials}{variables}\
 AmbientCapabilities=CAP_NET_BIND_SERVICE
 CapabilityBoundingSet=CAP_NET_BIND_SERVICE
 NoNewPrivileges=yes
@@ -96,14 +99,17 @@ WantedBy=multi-user.target
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `systemd` takes."""
     parser.epilog = _EPILOG
-    parser.add_argument("dir", metavar="DIR", type=Path, nargs="?", default=Path(), help="(.)")
+    parser.add_argument("dir", metavar="DIR", type=directory, nargs="?", default=Path(), help="(.)")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print both: 0; 2 for a setting that cannot be in a unit."""
-    directory = arguments.dir.resolve()
+    """Print both: 0; 2 for a setting that cannot be in a unit, 4 where no directory is."""
+    path = arguments.dir.resolve()
+    if not path.exists():
+        print(f"phonebook: there is no {path}: name a folder or a file", file=sys.stderr)
+        return 4
     try:
-        chosen, _ = in_force(arguments, directory)
+        chosen, _ = in_force(arguments, path)
         listen = _listen(chosen)
     except SettingError as error:
         print(f"phonebook: {error}", file=sys.stderr)
@@ -112,14 +118,15 @@ def run(arguments: argparse.Namespace) -> int:
     begin = [str(script)] if script.exists() else [sys.executable, "-P", "-m", "phonebook"]
     at_home = any(
         place.is_relative_to(home)
-        for place in (directory, script)
+        for place in (path, script)
         for home in (Path("/home"), Path("/root"))
     )
     print(_SOCKET.format(port=chosen["port"].value, listen=listen))
     print(
         _SERVICE.format(
-            command=" ".join(map(_quoted, [*begin, "serve", str(directory)])),
+            command=" ".join(map(_quoted, [*begin, "serve", str(path)])),
             credentials=_credentials(chosen),
+            variables=_variables(chosen),
             home="read-only" if at_home else "yes",
         ),
         end="",
@@ -153,8 +160,23 @@ def _credentials(chosen: dict[str, Chosen]) -> str:
     return "".join(f"{line}\n" for line in lines) if len(lines) > 1 else ""
 
 
+def _variables(chosen: dict[str, Chosen]) -> str:
+    """Return the lines that pass on the settings of this environment, but for the sockets'."""
+    lines = []
+    for key, each in chosen.items():
+        if each.source == "environment" and key not in _OF_UNITS:
+            text = os.path.abspath(each.value) if isinstance(each.value, Path) else each.text
+            lines.append(f"Environment={_escaped(f'{each.setting.variable}={text}')}")
+    return "".join(f"{line}\n" for line in lines)
+
+
 def _quoted(word: str) -> str:
     """Return a word of a command as systemd reads it."""
-    for special, escaped in (("\\", "\\\\"), ('"', '\\"'), ("%", "%%"), ("$", "$$")):
+    return _escaped(word.replace("$", "$$"))
+
+
+def _escaped(word: str) -> str:
+    """Return a word of a line as systemd reads it."""
+    for special, escaped in (("\\", "\\\\"), ('"', '\\"'), ("%", "%%")):
         word = word.replace(special, escaped)
     return word if _PLAIN.fullmatch(word) else f'"{word}"'

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from phonebook.conformance.reply import read_reply
-from phonebook.conformance.wire import Address, Datagrams, NotTried, Stream
+from phonebook.conformance.wire import Address, Datagrams, NotTried, Stream, refuses_datagrams
 
 HOME = ("127.0.0.1", "localhost")
 ELSEWHERE = {"other": "127.0.0.3", "broadcast": "127.255.255.255"}
@@ -73,7 +73,7 @@ class Server:
 def ask_help(address: Address, transports: Iterable[str]) -> Server:
     """Return the server at an address, after its HELP; over UDP if nobody answers over TCP."""
     server = Server(address)
-    answers = set()
+    answers = set[str]()
     for transport in transports:
         octets = b""
         if transport == "tcp":
@@ -85,6 +85,8 @@ def ask_help(address: Address, transports: Iterable[str]) -> Server:
             octets = stream.reply()
             stream.close()
         elif transport == "udp":
+            if not answers and refuses_datagrams(address, _HELP, IMPATIENT):
+                continue
             # one that does not announce it is hardly there
             announced = not server.fields or server.offers("udp")
             seconds = address.timeout if announced else IMPATIENT

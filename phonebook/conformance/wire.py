@@ -135,6 +135,24 @@ def _connect(address: Address, source: str) -> socket.socket:
     raise failed
 
 
+def refuses_datagrams(address: Address, octets: bytes, seconds: float) -> bool:
+    """Whether the system there says that nobody hears datagrams; who is silent may be busy."""
+    family, kind, protocol, _, target = socket.getaddrinfo(
+        address.host, address.port, type=socket.SOCK_DGRAM
+    )[0]
+    with socket.socket(family, kind, protocol) as asking:
+        asking.settimeout(seconds)
+        try:
+            asking.connect(target)
+            asking.send(octets)
+            asking.recv(LONGEST_DATAGRAM)
+        except ConnectionError:
+            return True
+        except OSError:
+            return False
+    return False
+
+
 def _bind(made: socket.socket, source: str, port: int) -> None:
     """Send from this address and port. Raises `NotTried` where the system does not have it."""
     try:

@@ -124,6 +124,12 @@ def read_part(data: bytes, file: str, may_head: bool, tell: Tell = nobody) -> Pa
     """Read a file; only in one that `may_head` can the header stand."""
     problems = Problems(file)
     found: list[Read] = []
+    if not data.removeprefix(b"\xef\xbb\xbf").strip():
+        problems.warning(
+            "empty-file",
+            Position(file, 1, 1),
+            "This file is empty, as one is that could not be written: write entries, or remove it.",
+        )
     document = Document(data, problems)
     for number, node in enumerate(document.entries()):
         if number % _TOLD == 0:
@@ -190,6 +196,9 @@ def check_across(parts: Sequence[Part], problems: Problems) -> tuple[Header, dic
     _check_ids(parts, header, problems)
     _check_views(parts, header, problems)
     _check_links(parts, problems)
+    if not problems and not any(part.outline.ids for part in parts):
+        where = Position(problems.file, 1, 1)
+        problems.warning("no-entries", where, "No entry is here: write one, as in `- name: Ada`.")
     return header, settings
 
 

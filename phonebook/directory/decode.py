@@ -9,6 +9,8 @@ import re
 from phonebook.directory.characters import clean_file
 from phonebook.directory.problems import Position, Problems
 
+_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")  # in no text, whatever its encoding
+
 
 def decode(data: bytes, problems: Problems) -> str:
     """Decode the file, and report what can stand in no document."""
@@ -19,10 +21,11 @@ def decode(data: bytes, problems: Problems) -> str:
     data = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     try:
         text = data.decode()
-    except UnicodeDecodeError:
-        text = "\n".join(
-            _line(line, number, problems) for number, line in enumerate(data.split(b"\n"), 1)
-        )
+    except UnicodeDecodeError as error:
+        _report(data, error.start, problems)
+        if _BINARY.search(data):
+            return ""
+        text = data.decode(errors="replace")
     text = clean_file(text, problems)
     if text.lstrip().startswith(("{", "[")):  # JSON: tabs may indent, two escapes make a character
         text = re.sub(r"^[ \t]+", lambda match: match[0].replace("\t", " "), text, flags=re.M)
@@ -36,18 +39,14 @@ def decode(data: bytes, problems: Problems) -> str:
     return text.replace("\t", " ")
 
 
-def _line(line: bytes, number: int, problems: Problems) -> str:
-    try:
-        return line.decode()
-    except UnicodeDecodeError as error:
-        column = len(line[: error.start].decode()) + 1
-        octet = f"0x{line[error.start]:02X}"
-        problems.error(
-            "encoding",
-            Position(problems.file, number, column),
-            f"The octet {octet} is not UTF-8: save the file as UTF-8.",
-        )
-        return line.decode(errors="replace")
+def _report(data: bytes, place: int, problems: Problems) -> None:
+    """Report the first octet that is not UTF-8: whoever mends the file mends the others, too."""
+    line = data[data.rfind(b"\n", 0, place) + 1 : place]
+    problems.error(
+        "encoding",
+        Position(problems.file, data.count(b"\n", 0, place) + 1, len(line.decode()) + 1),
+        f"The octet 0x{data[place]:02X} is not UTF-8: save the file as UTF-8.",
+    )
 
 
 _PAIR = re.compile(

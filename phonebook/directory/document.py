@@ -58,9 +58,9 @@ class Document:
     def __init__(self, data: bytes, problems: Problems) -> None:
         """Take the octets of a file; every problem that it has will be noted."""
         self.root: Node | None = None  # None where the file says nothing, or is past reading
-        self.whole = True  # if all of it was read
         self._problems = problems
         self._text = decode(data, problems)
+        self.whole = bool(self._text) or not data  # if all of it was read
         self._line = 0  # where the piece begins that is read
         self._list: ListNode | None = None  # the list of entries
         self._next: Any = None  # the parser's next event

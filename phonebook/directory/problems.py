@@ -100,6 +100,11 @@ def quoted(text: str) -> str:
     return f"`{printable(text)}`"
 
 
+def counted(number: int, one: str, many: str) -> str:
+    """Return a number and what it counts, as `1 entry`."""
+    return f"{number} {one if number == 1 else many}"
+
+
 def _escape(match: re.Match[str]) -> str:
     code = ord(match[0])
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

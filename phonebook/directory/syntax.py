@@ -16,6 +16,10 @@ _SENTENCES = (
     ("expected escape sequence", "The escape is not whole: write the character itself."),
     ("cannot start any token", "A value cannot begin with this character: put it in quotes."),
     ("expected key", "This line is not indented as its neighbours are: align it with them."),
+    (
+        "expected node content",
+        'No value can begin with this character: put it in quotes (`"::1"`), if it is one.',
+    ),
     ("expected ':'", "This line has no `:` after its field name: write `field: value`."),
     ("'-' indicator", "This line is not indented as its neighbours are: align it with them."),
     ("<block end>", "This line is not indented as its neighbours are: align it with them."),

@@ -71,16 +71,16 @@ def line(node: Node, what: str, problems: Problems, octets: int = VALUE_OCTETS) 
     return None
 
 
-def pairs(node: Node, what: str, problems: Problems) -> Iterator[tuple[Scalar, Node]]:
+def pairs(
+    node: Node, what: str, problems: Problems, advice: str = "write `key: value` lines under it"
+) -> Iterator[tuple[Scalar, Node]]:
     """Return the keys and values of what must be a mapping."""
     if isinstance(node, MappingNode):
         yield from node.items.values()
     elif isinstance(node, Scalar) and is_empty(node):
         _empty(node, what, problems)
     elif not isinstance(node, Refused):
-        problems.error(
-            "not-a-mapping", node, f"{what} is a mapping; write `key: value` lines under it."
-        )
+        problems.error("not-a-mapping", node, f"{what} is a mapping; {advice}.")
 
 
 def is_empty(node: Scalar) -> bool:

@@ -165,7 +165,8 @@ class _Reader:
 
     def _read_certificate(self, node: Node) -> None:
         before, found = len(self.problems), 0
-        for key, value in pairs(node, "A certificate", self.problems):
+        advice = "write `- name: dns:HOST`, `- name: email:ADDRESS` or `- key: DIGITS`"
+        for key, value in pairs(node, "A certificate", self.problems, advice):
             if key.value not in _CERTIFICATE_KEYS:
                 self.problems.error(
                     "unknown-key",

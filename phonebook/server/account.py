@@ -31,6 +31,16 @@ def become(user: str) -> None:
         raise AccountError(f"--user {user}: {error.strerror}; start it as root") from None
 
 
+def own_name() -> str:
+    """Return the name of the user whose rights the server has, or the number of a nameless one."""
+    import pwd  # POSIX alone has it
+
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
 def _found(user: str) -> Any:
     import pwd  # POSIX alone has it
 

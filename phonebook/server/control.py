@@ -7,8 +7,8 @@ A line of one word asks, and a line of JSON answers:
                 server goes on until the line `done` comes over this connection, then finishes
 
 Whoever runs the server may ask, and root. The socket stands in $RUNTIME_DIRECTORY, else beside the
-cache's snapshot of the directory, and leaves with its server; of several servers over a directory
-the last one has it.
+cache's snapshot of the directory, and leaves with its server. Of several servers over a directory
+the first one has it, until one takes over.
 """
 
 import json
@@ -44,6 +44,10 @@ class ControlError(Exception):
     """No running server can be asked."""
 
 
+class Nobody(ControlError):
+    """Nobody listens there."""
+
+
 def control_file(path: Path, place: Path) -> Path:
     """Return where the control socket of a server over this directory stands.
 
@@ -52,6 +56,20 @@ def control_file(path: Path, place: Path) -> Path:
     if given := os.environ.get("RUNTIME_DIRECTORY"):
         return Path(given.partition(":")[0]) / "phonebook.sock"
     return place / f"{name_of(Path(os.path.abspath(path)))}.sock"
+
+
+def is_taken(file: Path) -> bool:
+    """Whether a server listens at a control socket; one that has died leaves its file."""
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.setblocking(False)
+        try:
+            with _short(file) as name:
+                asking.connect(name)
+        except BlockingIOError:  # too many ask already
+            return True
+        except OSError:
+            return False
+    return True
 
 
 @implementer(IReadDescriptor)
@@ -199,7 +217,9 @@ class Asking:
                 self._socket.connect(name)
         except OSError as error:
             self._socket.close()
-            raise ControlError(f"no server answers at {file}: {error.strerror}") from None
+            empty = isinstance(error, FileNotFoundError | ConnectionRefusedError)
+            kind = Nobody if empty else ControlError
+            raise kind(f"no server answers at {file} ({error.strerror})") from None
 
     def ask(self, word: str) -> tuple[dict[str, Any], list[int]]:
         """Return the answer to a question, and the files beside it. Raises `ControlError`."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from twisted.internet.interfaces import IReactorTime
 
+from phonebook.server.account import own_name
 from phonebook.server.reload import POLL_INTERVAL
 
 log = logging.getLogger("phonebook.server")
@@ -40,16 +41,26 @@ class Files:
     def read(self) -> "Credentials":
         """Return what is in them. Raises `TlsError`."""
         seen = self.look()
-        try:
-            return Credentials(
-                self,
-                self.certificate.read_bytes(),
-                self.key.read_bytes(),
-                self.anchors.read_bytes() if self.anchors else None,
-                seen,
-            )
-        except OSError as error:
-            raise TlsError(f"{error.filename}: {error.strerror}") from None
+        return Credentials(
+            self,
+            _read("tls-cert", self.certificate),
+            _read("tls-cert" if self.key == self.certificate else "tls-key", self.key),
+            _read("tls-client-ca", self.anchors) if self.anchors else None,
+            seen,
+        )
+
+
+def _read(setting: str, file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except PermissionError as error:
+        user = own_name()
+        raise TlsError(
+            f"{setting} is {file}: {error.strerror}: it is read as user {user}, again when it "
+            f"changes: chown {user} {file}, and let {user} into the folders above it"
+        ) from None
+    except OSError as error:
+        raise TlsError(f"{setting} is {file}: {error.strerror}") from None
 
 
 def _look(file: Path) -> tuple[int, ...] | None:

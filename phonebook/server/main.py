@@ -13,10 +13,19 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import phonebook
+from phonebook.directory.load import load
+from phonebook.directory.problems import counted
 from phonebook.directory.text import unicode_tables
 from phonebook.server import account
 from phonebook.server.answering import Answering
-from phonebook.server.control import Control, ControlError, Heir, control_file
+from phonebook.server.control import (
+    Control,
+    ControlError,
+    Heir,
+    Nobody,
+    control_file,
+    is_taken,
+)
 from phonebook.server.credentials import Credentials, Renewal
 from phonebook.server.limits import room_for
 from phonebook.server.metrics import Metrics
@@ -32,7 +41,7 @@ from phonebook.server.options import (
 from phonebook.server.reload import Reloader, read_served
 from phonebook.server.report import Figures, budgets_of, limits_of
 from phonebook.server.sharing import mapped_budgets, new_budgets, shared
-from phonebook.server.sockets import BindError, bind, given
+from phonebook.server.sockets import BindError, bind, elsewhere, given, place
 from phonebook.server.state import State
 from phonebook.server.steady import Reactor, steady_reactor
 from phonebook.server.viewers import Viewers
@@ -43,7 +52,7 @@ log = logging.getLogger("phonebook.server")
 
 
 def serve(options: Options, ready: Callable[[str], None]) -> int:
-    """Serve until SIGTERM or SIGINT and return which; `ready` is told the line that says so.
+    """Serve until SIGTERM or SIGINT and return which; `ready` is told the sentence that says so.
 
     Raises `DirectoryError`, `BindError`, `AccountError` and `TlsError` before anything is answered.
     """
@@ -52,11 +61,18 @@ def serve(options: Options, ready: Callable[[str], None]) -> int:
     bound = heir.sockets if heir else given(manager.sockets())
     if bound:
         bound, options = _narrowed(bound, options)
+        _see_addresses(bound, heir.metrics if heir else [], options)
     else:
-        bound = bind(list(options.hosts), options.port, tcp=options.tcp, udp=options.udp)
+        bound = bind(
+            list(options.hosts),
+            options.port,
+            tcp=options.tcp,
+            udp=options.udp,
+            by=options.said_by.get("host", "host"),
+        )
     metrics = heir.metrics if heir else []
     if options.metrics and not metrics:
-        metrics = bind([options.metrics[0]], options.metrics[1], tcp=True, udp=False)
+        metrics = _bind_metrics(*options.metrics, options.said_by.get("metrics", "metrics"))
     unicode_tables()  # which another user may not be able to read
     account.become(options.user)
     credentials = credentials_of(options)
@@ -129,7 +145,7 @@ class _Running:
     def __post_init__(self) -> None:
         """Begin to answer, if no worker does that."""
         options, count = self.options, self.options.workers
-        self.addresses = list(dict.fromkeys(_address(each.getsockname()) for each in self.sockets))
+        self.addresses = _addresses(self.sockets)
         self.control: Control | None = None
         self.ended_by = 0  # a signal
         self.since = time.time()
@@ -196,7 +212,10 @@ class _Running:
     def _ready(self) -> None:
         self._listen()
         if hasattr(os, "geteuid") and os.geteuid() == 0:
-            log.warning("this runs as root: --user NAME gives that up once the port is bound")
+            log.warning(
+                "this runs as root: --user NAME gives that up once the port is bound; NAME has to "
+                "be able to read the directory, and the key of TLS"
+            )
         self._tell_views()
         self.say(ready_line(self.options, self.state, self.addresses))
         self.manager.ready(self.reactor, in_place_of_another=self.heir is not None)
@@ -221,10 +240,19 @@ class _Running:
             self.reactor.adoptStreamPort(
                 each.fileno(), each.family, Metrics(self._report, self.reactor)
             )
-            log.info("metrics: http://%s/metrics", _address(each.getsockname()))
+            log.info("metrics: http://%s/metrics", place(*each.getsockname()[:2]))
         if self.options.cache is None:
             return
         file = control_file(self.options.path, self.options.cache)
+        if self.heir is None and is_taken(file):
+            own = "$RUNTIME_DIRECTORY" if "RUNTIME_DIRECTORY" in os.environ else "--cache PLACE"
+            log.warning(
+                "another server over this directory has the control socket %s: status and "
+                "--takeover reach that one alone; a %s of its own lets them reach this one",
+                file,
+                own,
+            )
+            return
         try:
             self.control = Control(
                 file, self.reactor, self._report, self.sockets, self.metrics, self._inherited
@@ -299,8 +327,43 @@ def _heir(options: Options) -> Heir:
         raise BindError("--takeover needs a place for the control socket: --cache")
     try:
         return Heir(control_file(options.path, options.cache))
+    except Nobody:
+        if not os.path.exists(options.path):
+            load(options.path).unwrap()  # it says so
+        raise BindError(
+            f"--takeover: no server of this user answers for {options.path} here: start one "
+            "without it, or name the PLACE of the one that runs with --cache"
+        ) from None
     except ControlError as error:
         raise BindError(f"--takeover: {error}") from None
+
+
+def _see_addresses(
+    bound: list[socket.socket], metrics: list[socket.socket], options: Options
+) -> None:
+    """Warn where sockets that were handed over are not where the operator wants to answer."""
+    said_by, vain = options.said_by, list[str]()
+    if elsewhere(bound, options.hosts, 0):
+        vain.append(f"{said_by.get('host', 'host')} {' '.join(options.hosts)}")
+    if "port" in said_by and elsewhere(bound, (), options.port):
+        vain.append(f"{said_by['port']} {options.port}")
+    if metrics and options.metrics and elsewhere(metrics, options.metrics[:1], options.metrics[1]):
+        vain.append(f"{said_by.get('metrics', 'metrics')} {place(*options.metrics)}")
+    if vain:
+        log.warning(
+            "without effect: %s; the sockets that were handed over are at %s: to answer "
+            "elsewhere, %s",
+            ", ".join(vain),
+            " ".join(_addresses([*bound, *metrics])),
+            "stop the old server, and start this one without --takeover"
+            if options.takeover
+            else "change the unit of the sockets",
+        )
+
+
+def _bind_metrics(host: str, port: int, by: str) -> list[socket.socket]:
+    instead = f"--metrics {place(host, 9767)}"
+    return bind([host], port, tcp=True, udp=False, by=by, instead=instead)
 
 
 def _narrowed(bound: list[socket.socket], options: Options) -> tuple[list[socket.socket], Options]:
@@ -318,13 +381,11 @@ def _narrowed(bound: list[socket.socket], options: Options) -> tuple[list[socket
 
 
 def ready_line(options: Options, state: State, addresses: list[str]) -> str:
-    """Return the line that says what is answered, where, over what."""
-    count = state.served.public.count
-    entries = "1 entry" if count == 1 else f"{count} entries"
+    """Return what is said once all answer: from what, where, over what."""
+    entries = counted(state.served.public.count, "entry", "entries")
     offered = " ".join(state.served.terms.transports)
-    return f"phonebook: ready: {entries} from {options.path} on {' '.join(addresses)} ({offered})"
+    return f"ready: {entries} from {options.path} on {' '.join(addresses)} ({offered})"
 
 
-def _address(name: tuple[str, int]) -> str:
-    host, port = name[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+def _addresses(sockets: list[socket.socket]) -> list[str]:
+    return list(dict.fromkeys(place(*each.getsockname()[:2]) for each in sockets))

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from phonebook.server.credentials import Credentials, Files
@@ -42,6 +42,8 @@ class Options:
     idle_time: float | None = None
     request_time: float | None = None
     connection_time: float | None = None
+    said_by: Mapping[str, str] = field(default_factory=dict)
+    """What gave a setting, by its key, where it is no default: its flag, its variable, the file."""
     not_in_force: Callable[[Mapping[str, str]], list[str]] = _all_in_force
     """Which keys of the directory's settings say what does not hold before the next start."""
     budget_key: bytes = b""
@@ -76,7 +78,11 @@ def terms_of(settings: Mapping[str, str], options: Options) -> Terms:
     if options.tls_cert is not None and options.tcp:
         transports.append("tls")
     for key in options.not_in_force(settings):
-        log.warning("`%s` of `server:` is not in force: it is read at a start, above entries", key)
+        log.warning(
+            "`%s` of `server:` is not in force: it holds from the next start on (restart the "
+            "server), if it stands above the entries",
+            key,
+        )
 
     def seconds(chosen: float | None, key: str, default: float) -> float:
         return float(settings.get(key, default)) if chosen is None else chosen

@@ -18,7 +18,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
 from phonebook import store
-from phonebook.directory.problems import DirectoryError, cure, printable
+from phonebook.directory.problems import DirectoryError, counted, cure, printable
 from phonebook.server.state import Served, State
 from phonebook.server.viewers import PUBLIC, Viewers
 from phonebook.service.snapshot import Compiled, Snapshot, Terms
@@ -239,7 +239,8 @@ class Reloader:
         began = time.perf_counter()
         self._state.switch(served, self._reactor)
         log.debug("the switch took %.3f ms", (time.perf_counter() - began) * 1_000)
-        log.info("reloaded: %d entries from %s", served.public.count, self._path)
+        entries = counted(served.public.count, "entry", "entries")
+        log.info("reloaded: %s from %s", entries, self._path)
         self.loaded, self.errors = time.time(), []
         self._end(True)
 

@@ -3,6 +3,7 @@
 import errno
 import ipaddress
 import socket
+from collections.abc import Sequence
 
 _TRIES = 20  # to find a port that is free everywhere
 _BACKLOG = 4_096  # as many as systems allow: who finds it full tries again a second later
@@ -12,12 +13,21 @@ class BindError(Exception):
     """The address cannot be had."""
 
 
-def bind(hosts: list[str], port: int, *, tcp: bool, udp: bool) -> list[socket.socket]:
+def bind(
+    hosts: list[str],
+    port: int,
+    *,
+    tcp: bool,
+    udp: bool,
+    by: str = "--host",
+    instead: str = "--port 7767",
+) -> list[socket.socket]:
     """Return bound sockets, TCP ones listening; port 0: one that the system picks, for all.
 
-    All addresses where no host is named. Raises `BindError`.
+    All addresses where no host is named. Raises `BindError`, which says `by` what a host that is
+    none was named, and how another port is chosen `instead`.
     """
-    addresses = _resolve(hosts)
+    addresses = _resolve(hosts, by)
     for _ in range(_TRIES if port == 0 else 1):
         bound: list[socket.socket] = []
         chosen = port
@@ -32,8 +42,8 @@ def bind(hosts: list[str], port: int, *, tcp: bool, udp: bool) -> list[socket.so
                 each.close()
             if port == 0 and error.errno == errno.EADDRINUSE:
                 continue
-            raise BindError(_sentence(error, host, chosen)) from error
-    raise BindError("no port is free for TCP and UDP on every address; name one with --port")
+            raise BindError(_sentence(error, host, chosen, instead)) from error
+    raise BindError(f"no port is free for TCP and UDP on every address; name one: {instead}")
 
 
 def given(sockets: list[socket.socket]) -> list[socket.socket]:
@@ -54,7 +64,27 @@ def given(sockets: list[socket.socket]) -> list[socket.socket]:
     return sockets
 
 
-def _resolve(hosts: list[str]) -> list[tuple[socket.AddressFamily, str]]:
+def elsewhere(bound: Sequence[socket.socket], hosts: Sequence[str], port: int) -> bool:
+    """Whether sockets that somebody else bound are not where these hosts and this port are.
+
+    No host, and port 0, are anywhere. A name is not looked up: that may take long.
+    """
+    names = [each.getsockname() for each in bound]
+    try:
+        wanted = {str(ipaddress.ip_address(host)) for host in hosts}
+    except ValueError:
+        wanted = set()
+    return bool(wanted and wanted != {name[0] for name in names}) or bool(
+        port and any(name[1] != port for name in names)
+    )
+
+
+def place(host: str, port: int) -> str:
+    """Return an address and a port in the way in which they are written."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _resolve(hosts: list[str], by: str) -> list[tuple[socket.AddressFamily, str]]:
     if not hosts:
         everywhere = [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")]
         return everywhere if _has_ipv6() else everywhere[:1]
@@ -63,10 +93,10 @@ def _resolve(hosts: list[str]) -> list[tuple[socket.AddressFamily, str]]:
         try:
             found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
-            raise BindError(f"--host {host}: no such address here ({error})") from None
+            raise BindError(f"{by} is {host!r}: no such address here ({error})") from None
         for family, _, _, _, address in found:
             if _is_of_many(family, str(address[0])):
-                raise BindError(f"--host {host}: that is many hosts' address, not one of this one")
+                raise BindError(f"{by} is {host!r}: many hosts' address, not one of this one")
             addresses.append((family, str(address[0])))
     return list(dict.fromkeys(addresses))
 
@@ -112,14 +142,14 @@ def _bind_one(family: socket.AddressFamily, kind: int, host: str, port: int) -> 
     return made
 
 
-def _sentence(error: OSError, host: str, port: int) -> str:
-    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+def _sentence(error: OSError, host: str, port: int, instead: str) -> str:
+    where = place(host, port)
     if error.errno in (errno.EACCES, errno.EPERM):
         return (
-            f"{where}: no right to a port below 1024. Three ways out: --port 7767; as root, "
+            f"{where}: no right to a port below 1024. Three ways out: {instead}; as root, "
             f"setcap cap_net_bind_service=+ep on the Python that runs this; or a systemd unit with "
             f"AmbientCapabilities=CAP_NET_BIND_SERVICE"
         )
     if error.errno == errno.EADDRINUSE:
-        return f"{where}: another program has this port; stop it, or choose with --port"
+        return f"{where}: another program has this port; stop it, or choose another: {instead}"
     return f"{where}: {error.strerror or error}"

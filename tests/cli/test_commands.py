@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import signal
 import socket
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import sysconfig
 import time
+import tomllib
 import venv
 from pathlib import Path
 
@@ -239,6 +241,17 @@ def test_demo_stays_until_ctrl_c() -> None:
 
 
 # An installed copy
+
+
+def test_the_container_copies_what_the_wheel_is_made_of() -> None:
+    """That, and neither an environment nor a history that lies beside it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    needed = {"pyproject.toml", project["project"]["readme"], *project["project"]["license-files"]}
+    needed |= {*wheel["packages"], *wheel["force-include"]}
+    recipe = (ROOT / "examples/container/Containerfile").read_text("utf-8")
+    lines = re.findall(r"^COPY ((?!--).*) /source/\S*$", recipe, flags=re.MULTILINE)
+    assert {name for line in lines for name in line.split()} == needed
 
 
 def test_wheel_far_from_the_checkout(tmp_path: Path) -> None:

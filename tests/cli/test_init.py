@@ -49,7 +49,9 @@ def test_each_comment_is_a_setting(tmp_path: Path, tls: bool) -> None:
     assert server and all((f"  {key}: " in settings) == (key in named) for key in SETTINGS)
     bare = re.sub(r"^# ", "", settings, flags=re.MULTILINE)
     file.write_text(head.removesuffix("# ") + "server:\n" + bare, "utf-8")
-    assert phonebook("check", tmp_path).stdout == ""
+    said = phonebook("check", tmp_path).stdout.splitlines()
+    assert len(said) == (0 if tls else 3)
+    assert all("there is no such file: make it" in line for line in said), said
     found = shown(tmp_path)
     assert {found[key][1] for key in named} == {"file"}
     for key, setting in named.items():
@@ -68,6 +70,8 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 
 def test_wrong_use(tmp_path: Path) -> None:
     assert phonebook("init", "--client", "ada", tmp_path).returncode == 2
+    done = phonebook("init", "--tls", "--name", "lab:7767", tmp_path)
+    assert done.returncode == 2 and "names no server" in done.stderr
     for name in ("../ada", "ca", "", "a b", "ä"):
         done = phonebook("init", "--tls", "--client", name, tmp_path)
         assert done.returncode == 2 and "names no client" in done.stderr
@@ -78,6 +82,8 @@ def test_where_it_cannot_write(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
     assert phonebook("init", file / "lab").returncode == 5
+    done = phonebook("init", file)
+    assert done.returncode == 5 and f"{file} is a file: name a folder" in done.stderr
 
 
 def test_without_cryptography(tmp_path: Path) -> None:
@@ -95,7 +101,8 @@ def test_without_cryptography(tmp_path: Path) -> None:
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("cryptography")
     lab = tmp_path_factory.mktemp("secured")
-    done = phonebook("init", "--tls", "--client", "ada", "--client", "ben@lab.example", lab)
+    names = ("--name", "lab.example", "--name", "192.0.2.7")
+    done = phonebook("init", "--tls", *names, "--client", "ada", "--client", "ben@lab.example", lab)
     assert done.returncode == 0, done.stderr
     return lab
 
@@ -109,10 +116,11 @@ def test_keys_are_kept(secured: Path) -> None:
 
 
 def test_the_client_trusts_it(secured: Path) -> None:
-    server = Server(secured, ["--host", "127.0.0.1", "--host", "::1"])
+    server = Server(secured, ["--host", "127.0.0.1", "--host", "::1", "--quiet"])
     try:
         server.wait_ready()
         assert server.ready.endswith("(tcp udp tls)")
+        assert server.words == [server.ready], "with --quiet, too"
         for host in ("localhost", "127.0.0.1", "[::1]"):
             trusted = ("--tls", "--ca", secured / "tls/ca.pem")
             found = phonebook("lookup", "--server", f"{host}:{server.port}", *trusted, "ada")
@@ -151,6 +159,22 @@ def test_client_certificates(secured: Path, name: str) -> None:
     assert handshake("server", "server") != ""
 
 
+def test_a_view_of_a_certificate_works_at_once(secured: Path) -> None:
+    """The server asks for one, since its authority is among the settings that were written."""
+    views = "views: [{name: staff, certificates: [{name: email:ben@lab.example}]}]\n"
+    file = secured / "phonebook.yaml"
+    before = file.read_text("utf-8")
+    file.write_text(views + before, "utf-8")
+    try:
+        assert phonebook("check", secured).stdout == ""
+        file.write_text(views + before.replace("  tls-client-ca:", "  #"), "utf-8")
+        said = phonebook("check", secured).stdout
+    finally:
+        file.write_text(before, "utf-8")
+    assert "The view `staff` is seen by who shows a certificate, and none is asked for" in said
+    assert "set `tls-client-ca` of `server:`" in said and said.count("\n") == 1
+
+
 def test_a_further_client(secured: Path) -> None:
     before = {each: each.read_bytes() for each in (secured / "tls").iterdir()}
     again = phonebook("init", "--tls", "--client", "ada", secured)
@@ -182,4 +206,5 @@ def test_the_server_has_this_machines_name(secured: Path) -> None:
 
     certificate = x509.load_pem_x509_certificate((secured / "tls/server.pem").read_bytes())
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    assert socket.gethostname() in names.get_values_for_type(x509.DNSName)
+    assert {socket.gethostname(), "lab.example"} <= {*names.get_values_for_type(x509.DNSName)}
+    assert "192.0.2.7" in map(str, names.get_values_for_type(x509.IPAddress))

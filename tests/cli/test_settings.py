@@ -1,5 +1,6 @@
 """Settings: one table, read from flags, environment and file, and what `config` says of it."""
 
+import contextlib
 import re
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from commands import phonebook, shown
 from running import Server, write
 
+from phonebook.cli.main import main
 from phonebook.settings import SETTINGS, SOURCES, choose
 from phonebook.share import share
 
@@ -118,6 +120,34 @@ def test_bad_variable(lab: Path, command: str) -> None:
     done = phonebook(command, lab, PHONEBOOK_PORT="http")
     assert (done.returncode, done.stdout) == (2, "")
     assert "PHONEBOOK_PORT is 'http': write a whole number from 0 to 65535" in done.stderr
+
+
+def test_a_variable_that_is_nearly_one_is_told(lab: Path) -> None:
+    others = {"PHONEBOOK_SERVER": "x", "PHONEBOOK_SOAK_MINUTES": "1", "PHONEBOOK_HSOT": ""}
+    done = phonebook("config", lab, PHONEBOOK_PROT="1", **others)
+    said = "phonebook: PHONEBOOK_PROT is no setting's variable: write PHONEBOOK_PORT?\n"
+    assert (done.returncode, done.stderr) == (0, said)
+
+
+@pytest.mark.parametrize(
+    "command", ["check", "compile", "config", "init", "serve", "status", "systemd"]
+)
+def test_no_name_is_not_the_folder_one_is_in(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with contextlib.suppress(SystemExit):
+        assert main([command, ""]) == 2
+    assert "DIR is empty, as a variable is that nobody set" in capsys.readouterr().err
+
+
+def test_errors_name_what_gave_the_setting(lab: Path) -> None:
+    write(lab / "phonebook.yaml", "server: {host: 224.0.0.1}\n")
+    done = phonebook("serve", lab)
+    said = "`host` of `server:` is '224.0.0.1': many hosts' address, not one of this one"
+    assert (done.returncode, done.stderr) == (5, f"phonebook: {said}\n")
+    chosen = choose({"udp": False, "tcp": True}, {"PHONEBOOK_PORT": "7"}, {}, lab)
+    given = [chosen[key].by for key in ("udp", "tcp", "port", "host")]
+    assert given == ["--no-udp", "--tcp", "PHONEBOOK_PORT", ""]
 
 
 @pytest.mark.parametrize("command", ["config", "serve"])

@@ -64,6 +64,17 @@ def test_keys_are_handed_over(lab: Path) -> None:
     assert "PHONEBOOK_TLS_CERT=%d/tls-cert" in lines(service, "Environment")
 
 
+def test_variables_are_passed_on(lab: Path) -> None:
+    """But what the units themselves say."""
+    service = units(lab, PHONEBOOK_PORT="7767", PHONEBOOK_IDLE_TIMEOUT="9")["phonebook.service"]
+    assert lines(service, "Environment") == ["PHONEBOOK_IDLE_TIMEOUT=9"]
+
+
+def test_no_units_for_what_is_not_there(lab: Path) -> None:
+    done = phonebook("systemd", lab / "nowhere")
+    assert (done.returncode, done.stdout) == (4, "")
+
+
 def test_one_capability(lab: Path) -> None:
     service = units(lab)["phonebook.service"]
     for key in ("AmbientCapabilities", "CapabilityBoundingSet"):

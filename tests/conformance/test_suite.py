@@ -1,7 +1,9 @@
 """The suite against our server and against the tiny one: every MUST holds."""
 
 import json
+import socket
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -19,11 +21,21 @@ from phonebook.conformance.cases import (
 from phonebook.conformance.report import must_failed, text
 from phonebook.conformance.result import AGAIN, Result, Verdict, verdicts
 from phonebook.conformance.run import run
-from phonebook.conformance.server import Server, ask_help
+from phonebook.conformance.server import NoAnswer, Server, ask_help
 from phonebook.conformance.wire import Address
 
 TRANSPORTS = frozenset({"tcp", "udp", "tls"})
 TINY = ROOT / "tests/tiny_server.py"
+
+
+def test_a_closed_port_is_told_at_once() -> None:
+    with socket.socket() as before:
+        before.bind(("127.0.0.1", 0))
+        port = before.getsockname()[1]
+    began = time.monotonic()
+    with pytest.raises(NoAnswer):
+        ask_help(Address("127.0.0.1", port), ["tcp", "tls", "udp"])
+    assert time.monotonic() - began < Address("", 0).timeout / 2
 
 
 def results(address: Address, name: str) -> list[Result]:

@@ -155,10 +155,29 @@ def test_nesting_without_end_is_refused(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\n", b"# nothing\n", b"---\n", b"[]", b"\xef\xbb\xbf- name: A"]
+    ("data", "said"),
+    [
+        *((each, ["no-entries"]) for each in (b"# nothing\n", b"---\n", b"[]", b"entries: []\n")),
+        *((each, ["empty-file"]) for each in (b"", b"\n", b" \r\n", b"\xef\xbb\xbf")),
+        (b"\xef\xbb\xbf- name: A", []),
+    ],
 )
-def test_what_says_nothing_is_no_error(data: bytes) -> None:
-    assert codes(data) == []
+def test_what_says_nothing_is_no_error(data: bytes, said: list[str]) -> None:
+    assert codes(data) == said
+    assert load_text(data, "test.yaml").directory
+
+
+def test_a_file_that_was_emptied_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("- name: Ada\n")
+    (tmp_path / "b.yaml").write_text("")
+    (problem,) = load(tmp_path).problems
+    assert str(problem).startswith(f"{tmp_path}/b.yaml:1:1: warning: This file is empty")
+
+
+def test_what_is_no_text_has_one_error() -> None:
+    """Text in another encoding is read on, for what else is wrong with it."""
+    assert codes(b"\x89PNG\r\n\x1a\n\0\0" + bytes(range(256)) * 400) == ["encoding"]
+    assert codes(b"- name: M\xfcller\n- name: B\xf6ll\n  kind: robot\n") == ["encoding", "bad-kind"]
 
 
 def test_ends_of_lines_are_those_of_any_system() -> None:
@@ -330,6 +349,7 @@ def test_the_schema_accepts_what_the_checker_accepts() -> None:
         path.read_bytes()
         for path in BROKEN
         if load_text(path.read_bytes(), path.name).directory is not None
+        and typed(path.read_bytes()) is not None  # there is something to look at
     ]
     accepted.append(
         b"- {name: 4711, id: 7, alias: [no, 1e5, 2024-01-01], phone: 0471, unlisted: no}"

@@ -1,5 +1,6 @@
 """New certificates, keys and trust anchors in a server that runs, over real sockets."""
 
+import errno
 import os
 import shutil
 import signal
@@ -199,7 +200,7 @@ def test_a_certificate_whose_time_ends(
         assert other.recv(2_048) == NOBODY, "who showed none goes on"
 
 
-def test_files(us: Authority, tmp_path: Path) -> None:
+def test_files(us: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pem, link = own(us, "server"), tmp_path / "link.pem"
     found = Files(pem, pem).read()
     assert found == Files(pem, pem).read()
@@ -211,3 +212,10 @@ def test_files(us: Authority, tmp_path: Path) -> None:
     assert Files(link, link).look() != before, "a link that is switched is a change"
     with pytest.raises(TlsError, match=r"nowhere\.pem: No such file"):
         Files(tmp_path / "nowhere.pem", pem).read()
+
+    def refuse(file: Path) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied", str(file))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(TlsError, match=r"^tls-cert is .*: it is read as user .*: chown "):
+        Files(pem, pem).read()

@@ -469,6 +469,10 @@ def test_port_in_use(serve: Serve, lab: Path) -> None:
     assert (code, said.count("\n")) == (5, 1)
     assert f"127.0.0.1:{port}" in said
     assert "--port" in said
+    flags = ("--host", "127.0.0.1", "--port", "0", "--metrics", f"127.0.0.1:{port}")
+    code, said = ending(*flags, str(lab))
+    assert (code, said.count("\n")) == (5, 1)
+    assert said.endswith("choose another: --metrics 127.0.0.1:9767\n")
 
 
 def test_foreign_address(lab: Path) -> None:
@@ -670,3 +674,4 @@ def test_tls_files_that_do_not_serve(lab: Path, pem: Path, tmp_path: Path) -> No
         code, said = ending("--port", "0", *flags, str(lab))
         assert (code, said.count("\n")) == (4, 1), said
         assert ".pem" in said or ".yaml" in said
+        assert "gone.pem" not in flags[1] or said.startswith("phonebook: tls-cert is ")

@@ -329,6 +329,7 @@ def test_status_where_a_link_leads_elsewhere_now(
 def test_nobody_to_ask(lab: Path, place: Path) -> None:
     code, told, wrong = command("--cache", str(place), str(lab))
     assert (code, told, wrong.count("\n")) == (3, "", 1)
+    assert f"no server of this user answers for {lab} here" in wrong
 
 
 def test_control_socket_is_bounded(
@@ -407,13 +408,34 @@ def test_takeover_that_fails(serve: Serve, lab: Path, place: Path) -> None:
         serve(lab, "--cache", str(place), "--takeover")
     assert phone_in(server.ask(ADA)) == "4711"
     (lab / "bad.yaml").unlink()
-    serve(lab, "--cache", str(place), "--takeover")
+    heir = serve(lab, "--cache", str(place), "--takeover", "--port", "1")
     assert server.wait() == 0
+    said = "without effect: --port 1; the sockets that were handed over are at 127.0.0.1"
+    assert f"{said}:{server.port}: " in heir.said
 
 
 def test_takeover_from_nobody(serve: Serve, lab: Path, place: Path) -> None:
-    with pytest.raises(AssertionError, match="no server answers"):
+    with pytest.raises(AssertionError, match="no server of this user answers for"):
         serve(lab, "--cache", str(place), "--takeover")
+    with pytest.raises(AssertionError, match="There is no"):
+        serve(lab / "nowhere", "--cache", str(place), "--takeover")
+
+
+def test_a_second_server_leaves_the_first_its_control_socket(
+    serve: Serve, lab: Path, place: Path
+) -> None:
+    """But one that has died has left its file alone."""
+    first = serve(lab, "--cache", str(place))
+    second = serve(lab, "--cache", str(place))
+    assert "another server over this directory has the control socket" in second.said
+    assert status(lab, place)["pid"] == first.pid
+    assert second.stop() == 0
+    assert status(lab, place)["pid"] == first.pid
+    first.signal(signal.SIGKILL)
+    first.wait()
+    third = serve(lab, "--cache", str(place))
+    assert "control socket" not in third.said
+    assert status(lab, place)["pid"] == third.pid
 
 
 # Metrics and the log
@@ -480,6 +502,7 @@ def test_requests_are_logged_without_the_query(
     server.ask_datagram(ADA_DATAGRAM)
     server.ask_datagram(b"LOOKUP secret".ljust(20), seconds=0.1)  # too short: silence
     told = journal(server, 4)
+    assert all(map(json.loads, server.said.splitlines())), "the line that says it is ready, too"
     assert [(line["transport"], line["code"]) for line in told] == [
         ("tcp", "252"),
         ("tcp", "250"),

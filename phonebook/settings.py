@@ -67,7 +67,7 @@ def _yes_or_no(text: str) -> bool:
 
 def _hosts(text: str) -> tuple[str, ...]:
     hosts = tuple(text.split())
-    if not all(map(_HOST.fullmatch, hosts)):
+    if not hosts or not all(map(_HOST.fullmatch, hosts)):  # an unset $HOST is not all of them
         raise ValueError(text)
     return hosts
 

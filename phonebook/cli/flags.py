@@ -75,6 +75,11 @@ def strange_variables() -> list[str]:
     return said
 
 
+def is_confined(chosen: Chosen) -> bool:
+    """Whether it is a path that the directory's file names, which may not lead out of there."""
+    return chosen.source == "file" and isinstance(chosen.value, Path)
+
+
 def in_force(arguments: argparse.Namespace, path: Path) -> tuple[dict[str, Chosen], dict[str, str]]:
     """Return what is in force for the directory at a path, and what its file says of it.
 
@@ -90,8 +95,7 @@ def in_force(arguments: argparse.Namespace, path: Path) -> tuple[dict[str, Chose
     folder = settings_file(path).parent
     chosen = choose(flags, os.environ, file, folder)
     for key, each in chosen.items():
-        leads = each.source == "file" and isinstance(each.value, Path)
-        if leads and not outside and leads_out(each.value, folder):
+        if is_confined(each) and not outside and leads_out(each.value, folder):
             raise SettingError(
                 f"{key} of `server:` leads out of the directory, as those who write there may not: "
                 f"give it as {each.setting.flag}, or allow it with --links-out"

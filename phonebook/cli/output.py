@@ -4,7 +4,9 @@ Every function returns text that ends with a line end, or nothing.
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 from phonebook.client.answer import Answer, Entry
 
@@ -135,9 +137,8 @@ def _cut(line: str, columns: int | None) -> str:
     """Return the line cut to a terminal's columns, which a table needs to stay one."""
     if columns is None or width(line) <= columns:
         return line
-    while line and width(line) > columns - 1:
-        line = line[:-1]
-    return line + "…"
+    kept = bisect_left([*accumulate(map(width, line))], columns)
+    return line[:kept] + "…"
 
 
 def as_json(answer: Answer) -> str:

@@ -7,7 +7,7 @@ import signal
 import sys
 from functools import partial
 
-from phonebook.cli.flags import add_flags, directory, in_force, strange_variables
+from phonebook.cli.flags import add_flags, directory, in_force, is_confined, strange_variables
 from phonebook.settings import SettingError, host_and_port, not_in_force, seconds
 
 _WIDEST_FLAG = 31  # characters: a line for each setting
@@ -86,6 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
         tls_cert=chosen["tls-cert"].value,
         tls_key=chosen["tls-key"].value,
         tls_client_ca=chosen["tls-client-ca"].value,
+        confined=frozenset(each.value for each in chosen.values() if is_confined(each)),
         connections=chosen["connections"].value,
         connections_per_network=chosen["connections-per-network"].value,
         entries_per_minute=fixed("entries-per-minute"),

@@ -30,6 +30,10 @@ class Address(NamedTuple):
             raise BadInput(f"{text!r} names no host: write HOST or HOST:PORT.")
         if not host.isprintable() or set(host) & set(" /@[]"):
             raise BadInput(f"{text!r} is no server: a host has no space, slash, @ or bracket.")
+        try:
+            host.encode("idna")  # as it is looked up
+        except UnicodeError:
+            raise BadInput(f"{text!r} is no server: {host!r} is no host name.") from None
         if not colon:
             return cls(host)
         if not (port.isascii() and port.isdecimal() and len(port) < 6 and 0 < int(port) < 65536):

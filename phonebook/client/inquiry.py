@@ -26,6 +26,7 @@ from phonebook.wire import LINKS, PADDED, PORT, Block, Code, Reply, Request
 MAX_DEPTH = 3  # referrals followed one after another
 MAX_SERVERS = 8  # asked for one question
 PAGE = 32  # entries in a reply at most
+MAX_TIMEOUT = 3_600  # seconds: more than anybody waits, and less than systems can
 TAG_ENTROPY = 10  # octets, 80 bits: the 16 letters of a tag (K-1)
 
 Entropy = Callable[[int], bytes]
@@ -84,8 +85,8 @@ class Question(NamedTuple):
             raise BadInput("There is nothing to look up: give a name, a number or a word.")
         if self.limit < 1:
             raise BadInput("The limit is a number from 1 on.")
-        if not self.timeout > 0:
-            raise BadInput("The timeout is a number of seconds above 0.")
+        if not 0 < self.timeout <= MAX_TIMEOUT:
+            raise BadInput(f"The timeout is a number of seconds above 0, {MAX_TIMEOUT} at most.")
         if any(self.tls) and self.transport is not Transport.TLS:
             raise BadInput("Certificates are for TLS alone: ask over it (--tls).")
         if self.tls.keyfile and not self.tls.certfile:

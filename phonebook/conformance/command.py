@@ -148,6 +148,10 @@ def read_address(text: str) -> Address:
     number = int(port) if port.isascii() and port.isdecimal() else 0
     if not host or not 0 < number < 65_536:
         raise _WrongUse(f"{text} is no server; write HOST:PORT with a port from 1 to 65535.")
+    try:
+        host.encode("idna")  # as it is looked up
+    except UnicodeError:
+        raise _WrongUse(f"{text} is no server: {host} is no host name.") from None
     return Address(host, number)
 
 

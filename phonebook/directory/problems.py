@@ -111,6 +111,7 @@ def _escape(match: re.Match[str]) -> str:
 
 
 _CURES = {
+    errno.ENOENT: "put it there, or name another",
     errno.EMFILE: "raise the limit on open files (ulimit -n, LimitNOFILE= of a unit)",
     errno.ENFILE: "raise the system's limit on open files (fs.file-max)",
     errno.ENOMEM: "it needs more memory",

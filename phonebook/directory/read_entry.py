@@ -29,7 +29,7 @@ from phonebook.directory.plain import PlainEntry
 from phonebook.directory.problems import Problems, quoted
 from phonebook.directory.text import fold, words
 from phonebook.directory.values import LINE_CHARACTERS, NAME_OCTETS, NULLS, is_line, line, lines
-from phonebook.directory.views import PUBLIC
+from phonebook.directory.views import RESERVED
 
 ENTRY_OCTETS = 8192
 # An unlisted id is a secret of sorts: 13 characters of 36 kinds are some 67 bits.
@@ -446,7 +446,7 @@ class _Reader:
     def _view_named(self, node: Node, what: str) -> str:
         """Return the name of a view, and note where it stands; empty where there is none."""
         name = line(node, what, self.problems)
-        if name == PUBLIC:
+        if name == RESERVED:
             self.problems.error(
                 "bad-view", node, "What has no view is public, for everybody: remove the line."
             )

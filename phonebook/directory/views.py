@@ -15,8 +15,8 @@ from phonebook.directory.values import NAME_OCTETS, line, lines, pairs
 
 MAX_VIEWS = 8
 
-PUBLIC = "public"
-"""What messages call the view of those who have no other."""
+RESERVED = "public"
+"""What messages call the view of those who have no other: no view may bear this name."""
 
 _KEYS = ("name", "networks", "certificates", "includes")
 _CERTIFICATE_KEYS = ("key", "name")
@@ -119,11 +119,11 @@ class _Reader:
 
     def _read_name(self, node: Node) -> None:
         name = line(node, "`name`", self.problems)
-        if name == PUBLIC:
+        if name == RESERVED:
             self.problems.error(
                 "bad-view",
                 node,
-                f"`{PUBLIC}` is the view of everybody who has no other: write another `name:`.",
+                f"`{RESERVED}` is the view of everybody who has no other: write another `name:`.",
             )
         elif name is not None and not is_id(name):
             self.problems.error(
@@ -251,7 +251,7 @@ def _check_includes(
     """Hold what a view includes to be other views that do not include it."""
     others = [each.name for each in header.views if each.name != name]
     for other, at in included:
-        if other == PUBLIC:
+        if other == RESERVED:
             problems.error("bad-view", at, "Every view has what is public: remove the line.")
         elif other == name:
             problems.error("view-cycle", at, f"{quoted(name)} includes itself: remove the line.")

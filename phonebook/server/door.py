@@ -52,6 +52,12 @@ class Door:
 
     def doRead(self) -> None:
         """Accept those who wait, some at a time."""
+        try:
+            self._accept()
+        except Exception:  # else the socket would be closed, and nobody be let in any more
+            log.exception("a connection that cannot be accepted")
+
+    def _accept(self) -> None:
         for _ in range(self._at_once):
             try:
                 accepted, peer = self._socket.accept()

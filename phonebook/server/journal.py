@@ -16,6 +16,25 @@ log = logging.getLogger("phonebook.server")
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """A time that ends by both clocks: one can be set back, the other stands still in sleep."""
+
+    time_of_day: float
+    """When it ends."""
+    monotonic: float
+    """The same; all processes of a system have this clock in common."""
+
+    @classmethod
+    def of(cls, seconds: float) -> "Span":
+        """Return what begins now and lasts so long."""
+        return cls(time.time() + seconds, time.monotonic() + seconds)
+
+    def left(self) -> float:
+        """Return the seconds until it ends, less than 0 where it has."""
+        return min(self.time_of_day - time.time(), self.monotonic - time.monotonic())
+
+
+@dataclass(frozen=True, slots=True)
 class Journal:
     """What a line is written for, and what stands in it."""
 
@@ -23,8 +42,8 @@ class Journal:
     """Whether there are lines when none says what was asked."""
     addresses: str
     """`none`, `network` or `full`."""
-    queries_until: float
-    """The time of day until which lines say what was asked; 0: never."""
+    queries: Span | None
+    """While lines say what was asked."""
 
     def wanted(self) -> bool:
         """Return whether there are lines now."""
@@ -32,7 +51,7 @@ class Journal:
 
     def with_queries(self) -> bool:
         """Return whether lines say now what was asked."""
-        return time.time() < self.queries_until
+        return self.queries is not None and self.queries.left() > 0
 
     def tell(
         self, transport: str, address: str, view: str, asked: bytes, reply: bytes, nanoseconds: int

@@ -15,6 +15,9 @@ from typing import Any
 PER_SECOND = 1_000
 """Lines a second at most, of each process; how many were left out is told."""
 
+KEPT = {"kept": True}
+"""What a line brings as `extra` that is never left out."""
+
 log = logging.getLogger("phonebook.server")
 
 
@@ -52,6 +55,8 @@ class Bounded(logging.StreamHandler[Any]):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line, or count it."""
+        if hasattr(record, "kept"):
+            return super().emit(record)
         second = int(self._clock())
         if second != self._second:
             left_out = self._count - PER_SECOND
@@ -89,4 +94,11 @@ class _Json(logging.Formatter):
             "message": record.getMessage(),
             **getattr(record, "fields", {}),
         }
+        if record.exc_info and record.exc_info[0]:
+            kind, _, places = record.exc_info
+            told["error"] = kind.__name__
+            told["places"] = [
+                f"{each.filename}:{each.lineno} {each.name}"
+                for each in traceback.extract_tb(places)
+            ]
         return json.dumps(told)

@@ -27,7 +27,9 @@ from phonebook.server.control import (
     is_taken,
 )
 from phonebook.server.credentials import Credentials, Renewal
+from phonebook.server.journal import Span
 from phonebook.server.limits import room_for
+from phonebook.server.logs import KEPT
 from phonebook.server.metrics import Metrics
 from phonebook.server.notify import Manager
 from phonebook.server.options import (
@@ -86,7 +88,7 @@ def serve(options: Options, ready: Callable[[str], None]) -> int:
     )
     options = replace(options, connections=room_for(options.connections, options.workers))
     if options.log_queries:
-        options = replace(options, log_queries_until=time.time() + options.log_queries)
+        options = replace(options, queries=Span.of(options.log_queries))
     budgets = new_budgets()
     state = state_of(options, served, tls, mapped_budgets(os.dup(budgets)))
     running = _Running(
@@ -191,23 +193,18 @@ class _Running:
         self.reloader.begin(self.reactor)
         if self.renewal:
             self.renewal.begin(self.reactor)
-        if self.state.journal and self.state.journal.with_queries():
-            until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self._queries_until))
-            log.warning("what is asked is logged until %s (--log-queries)", until)
-            self._look_at_queries()
+        if queries := self.options.queries:
+            until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(queries.time_of_day))
+            log.warning("what is asked is logged until %s (--log-queries)", until, extra=KEPT)
+            self._look_at_queries(queries)
         self.crew.begin(self._ready)
 
-    @property
-    def _queries_until(self) -> float:
-        return self.options.log_queries_until
-
-    def _look_at_queries(self) -> None:
+    def _look_at_queries(self, queries: Span) -> None:
         """Tell when what is asked is logged no longer; the clock may have been set meanwhile."""
-        left = self._queries_until - time.time()
-        if left > 0:
-            self.reactor.callLater(left, self._look_at_queries)
+        if (left := queries.left()) > 0:
+            self.reactor.callLater(left, self._look_at_queries, queries)
         else:
-            log.warning("what is asked is logged no longer (--log-queries)")
+            log.warning("what is asked is logged no longer (--log-queries)", extra=KEPT)
 
     def _ready(self) -> None:
         self._listen()

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from phonebook.directory.load import settings_file
 from phonebook.server.credentials import Credentials, Files
-from phonebook.server.journal import Journal
+from phonebook.server.journal import Journal, Span
 from phonebook.server.limits import MAX_CONNECTIONS
 from phonebook.server.state import Served, State, Tls
 from phonebook.service.snapshot import Terms
@@ -34,6 +35,8 @@ class Options:
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
     """The trust anchors of clients' certificates."""
+    confined: frozenset[Path] = frozenset()
+    """The paths among these that may not lead out of the directory: its file names them."""
     connections: int = MAX_CONNECTIONS
     connections_per_network: int | None = None
     """A quarter of all where it is None."""
@@ -68,8 +71,8 @@ class Options:
     """What such a line says of who asked: `none`, `network` or `full`."""
     log_queries: int = 0
     """For how long after the start a line is logged for each reply, with what was asked."""
-    log_queries_until: float = 0.0
-    """The time of day when that is over."""
+    queries: Span | None = None
+    """The same once it has begun."""
 
 
 def terms_of(settings: Mapping[str, str], options: Options) -> Terms:
@@ -104,8 +107,8 @@ def state_of(
     budgets: memoryview,
 ) -> State:
     """Return the state of a process that answers; all share the memory of the budgets."""
-    wanted = options.log_requests or options.log_queries_until
-    journal = Journal(options.log_requests, options.log_addresses, options.log_queries_until)
+    wanted = options.log_requests or options.queries
+    journal = Journal(options.log_requests, options.log_addresses, options.queries)
     return State(
         served,
         tls,
@@ -134,7 +137,11 @@ def credentials_of(options: Options) -> Credentials | None:
     if options.tls_cert is None:
         return None
     return Files(
-        options.tls_cert, options.tls_key or options.tls_cert, options.tls_client_ca
+        options.tls_cert,
+        options.tls_key or options.tls_cert,
+        options.tls_client_ca,
+        frozenset() if options.links_out else options.confined,
+        settings_file(options.path).parent,
     ).read()
 
 

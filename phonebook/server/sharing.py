@@ -9,6 +9,7 @@ import mmap
 import os
 import pickle
 import tempfile
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import cast
@@ -29,12 +30,8 @@ def shared(path: Path, place: Path | None, served: Served, outside: bool = False
     if place is not None and store.cached(path, place, outside=outside) is not None:
         with suppress(OSError):
             return os.open(store.cache_file(path, place), os.O_RDONLY | os.O_CLOEXEC)
-    number = nameless()
     views = {view: each.compiled for view, each in served.snapshots.items()}
-    with open(number, "wb", closefd=False) as file:
-        for piece in image.dump(views, {}):
-            file.write(piece)
-    return number
+    return filled(image.dump(views, {}))
 
 
 def mapped(number: int, terms: TermsOf) -> Served:
@@ -64,10 +61,7 @@ def mapped_budgets(number: int) -> memoryview:
 
 def shared_credentials(credentials: Credentials | None) -> int:
     """Return an open file that holds what TLS needs, if there is TLS."""
-    number = nameless()
-    with open(number, "wb", closefd=False) as file:
-        pickle.dump(credentials, file)
-    return number
+    return filled([pickle.dumps(credentials)])
 
 
 def mapped_credentials(number: int) -> Credentials | None:
@@ -77,6 +71,19 @@ def mapped_credentials(number: int) -> Credentials | None:
             return cast(Credentials | None, pickle.loads(octets))
     finally:
         os.close(number)
+
+
+def filled(pieces: Iterable[bytes | memoryview]) -> int:
+    """Return an open file without a name that holds these octets; none is left where it fails."""
+    number = nameless()
+    try:
+        with open(number, "wb", closefd=False) as file:
+            for piece in pieces:
+                file.write(piece)
+    except BaseException:
+        os.close(number)
+        raise
+    return number
 
 
 def nameless() -> int:

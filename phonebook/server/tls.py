@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from phonebook.server.credentials import Credentials, TlsError
-from phonebook.server.sharing import nameless
+from phonebook.directory.problems import printable
+from phonebook.server.credentials import Credentials, PassingError, TlsError
+from phonebook.server.sharing import filled
 from phonebook.server.viewers import Certificate, read_certificate
 from phonebook.wire import ALPN
 
@@ -26,21 +27,26 @@ def speaker(credentials: Credentials) -> Callable[[bool], "TlsServer"]:
     Raises `TlsError`.
     """
     files, pair = credentials.files, (credentials.certificate, credentials.key)
-    both = f"{files.certificate}, {files.key}"
+    anchors = printable(str(files.anchors))
+    both = printable(f"{files.certificate}, {files.key}")
     try:
         context = tls_context(*pair)
-    except (OSError, ValueError) as error:  # an ssl.SSLError is an OSError
+    except (ssl.SSLError, ValueError) as error:
         if getattr(error, "reason", "") == "KEY_VALUES_MISMATCH":
             raise TlsError(f"{both}: the key is not this certificate's: renew both") from None
         raise TlsError(
             f"{both}: these are no PEM certificate and its key, without a passphrase"
         ) from None
+    except OSError as error:
+        raise PassingError.of(both, error) from None
     if credentials.anchors is None:
         return lambda _asks: TlsServer(context)
     try:
         asking = tls_context(*pair, credentials.anchors)
-    except (OSError, ValueError):
-        raise TlsError(f"{files.anchors}: these are no certificates in PEM") from None
+    except (ssl.SSLError, ValueError):
+        raise TlsError(f"{anchors}: these are no certificates in PEM") from None
+    except OSError as error:
+        raise PassingError.of(anchors, error) from None
     return lambda asks: TlsServer(asking if asks else context)
 
 
@@ -68,9 +74,8 @@ def tls_context(certificate: bytes, key: bytes, anchors: bytes | None = None) ->
 @contextlib.contextmanager
 def _file(octets: bytes) -> Iterator[str]:
     """Give a file with these octets, which has no name on any disk: OpenSSL asks for one."""
-    number = nameless()
+    number = filled([octets])
     try:
-        os.write(number, octets)
         os.lseek(number, 0, os.SEEK_SET)
         yield f"/dev/fd/{number}"
     finally:

@@ -24,7 +24,6 @@ _RECEIVE = 2_048  # octets: more than the longest datagram, so that a cut one is
 _AT_ONCE = 64  # datagrams for one turn of the reactor
 _IP_PKTINFO = getattr(socket, "IP_PKTINFO", 8)  # Python names it from 3.14 on; Linux's number
 _IPV6_RECVPKTINFO = getattr(socket, "IPV6_RECVPKTINFO", 49)
-_IPV6_PKTINFO = getattr(socket, "IPV6_PKTINFO", 50)
 _ROOM = socket.CMSG_SPACE(20)  # for one struct in_pktinfo or in6_pktinfo
 
 

@@ -25,7 +25,7 @@ from typing import Any
 from phonebook.directory.problems import cure
 from phonebook.server.answering import STOP_TIME
 from phonebook.server.channel import Channel, Reactor
-from phonebook.server.credentials import Credentials
+from phonebook.server.credentials import Credentials, PassingError
 from phonebook.server.report import Figures, added
 from phonebook.server.sharing import shared_credentials
 
@@ -127,9 +127,13 @@ class Workers:
         self._told()
 
     def renew(self, credentials: Credentials) -> None:
-        """Hand out what TLS needs from now on."""
+        """Hand out what TLS needs from now on. Raises `PassingError`, and keeps what was before."""
+        try:
+            shared = shared_credentials(credentials)
+        except OSError as error:  # files or memory are used up
+            raise PassingError.of("a file for workers", error) from None
         socket.close(self._credentials)
-        self._credentials = shared_credentials(credentials)
+        self._credentials = shared
         for each in self._workers:
             if each.lives:
                 each.channel.send(b'{"do": "renew"}', [self._credentials])

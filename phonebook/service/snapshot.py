@@ -253,10 +253,6 @@ class Snapshot:
                 mapped.madvise(_DONTNEED, start, min(_PAGES, len(mapped) - start))
                 yield
 
-    def entry(self, number: int) -> Entry:
-        """Return a listed entry, read from its lines."""
-        return read_rendered(self.listed.get(number))
-
     def linked(self, id: bytes, links: frozenset[str]) -> list[bytes]:
         """Return the entries that these links of an entry lead to, or whose lead to it (F-7).
 
@@ -277,15 +273,6 @@ def render_entry(entry: Entry) -> bytes:
     """Return the lines of an entry."""
     lines = [f"{field}: {value}\r\n" for field, values in entry.fields for value in values]
     return f"id: {entry.id}\r\nkind: {entry.kind}\r\n{''.join(lines)}".encode()
-
-
-def read_rendered(octets: bytes) -> Entry:
-    """Return the entry whose lines these are."""
-    id, kind, *lines = (each.partition(": ") for each in octets.decode().split("\r\n")[:-1])
-    fields: dict[str, tuple[str, ...]] = {}
-    for field, _, value in lines:
-        fields[field] = (*fields.get(field, ()), value)
-    return Entry(id[2], kind[2], tuple(fields.items()))
 
 
 def only(octets: bytes, fields: Set[bytes]) -> bytes:

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from phonebook.wire.codes import (
     CLOSING,
     MAX_BARE_REPLY,
+    MAX_ID,
     MAX_REPLY,
     MAX_REPLY_LINE,
+    MAX_TAG,
     PROTOCOL,
     TEXT,
     Code,
@@ -25,7 +27,7 @@ Block = tuple[tuple[str, str], ...]
 END = b".\r\n"
 
 _STATUS = re.compile(
-    r"(?P<code>[2-5][0-9]{2})(?: #(?P<tag>[A-Za-z0-9]{1,16}))?"
+    rf"(?P<code>[2-5][0-9]{{2}})(?: #(?P<tag>[A-Za-z0-9]{{1,{MAX_TAG}}}))?"
     r"(?P<parameters>(?: (?:PHONEBOOK/1|[a-z]+=[A-Za-z0-9]+)(?= |$))*)"
     r"(?: (?P<text>[A-Z][ -<>-~]*))?"
 )
@@ -33,7 +35,7 @@ _LINE = re.compile(
     r"(?P<field>[a-z][a-z0-9-]{0,31}(?:\.[a-z0-9-]{1,30})?): "
     r"(?P<value>[^\x00-\x20\x7f-\x9f](?:[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\x9f])?)"
 )
-_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_ID = re.compile(rf"[a-z0-9][a-z0-9._-]{{0,{MAX_ID - 1}}}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,9 @@ from phonebook.wire.codes import (
     DEFAULT_ENTRIES,
     LINKS,
     MAX_ENTRIES,
+    MAX_ID,
     MAX_LINE,
+    MAX_TAG,
     VERBS,
     WITH_LINKS,
     Code,
@@ -20,9 +22,9 @@ from phonebook.wire.framing import unpadded
 
 # The grammar's rules by name; each is matched against a whole token.
 _VERB = re.compile(r"[A-Z]{3,10}")
-_TAG = re.compile(r"#[A-Za-z0-9]{1,16}")
+_TAG = re.compile(rf"#[A-Za-z0-9]{{1,{MAX_TAG}}}")
 _OPTION = re.compile(r"([a-z][a-z0-9-]{0,31})=(.*)")
-_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_ID = re.compile(rf"[a-z0-9][a-z0-9._-]{{0,{MAX_ID - 1}}}")
 _FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,31}(\.[A-Za-z0-9-]{1,30})?")
 _LIMIT = re.compile(r"[1-9][0-9]?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")

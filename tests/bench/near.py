@@ -39,6 +39,11 @@ def ask(snapshot: Snapshot, text: str) -> tuple[list[int], bool]:
     return (found, True) if found else (snapshot.near.match(terms), False)
 
 
+def _id(lines: bytes) -> str:
+    """Return the id of a rendered entry."""
+    return lines.partition(b"\r\n")[0].removeprefix(b"id: ").decode()
+
+
 def measured(
     snapshot: Snapshot, asked: list[Query], names: dict[str, set[str]]
 ) -> dict[str, float]:
@@ -49,7 +54,7 @@ def measured(
         start = time.thread_time_ns()
         found, written = ask(snapshot, query.text)
         times.append(time.thread_time_ns() - start)
-        first = [snapshot.entry(each).id for each in found[:FIRST]]
+        first = [_id(snapshot.listed.get(each)) for each in found[:FIRST]]
         meant = set(words(query.meant))
         right = query.id in first or any(meant <= names[each] for each in first)
         hits += right

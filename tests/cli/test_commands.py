@@ -54,6 +54,13 @@ def test_help(command: str) -> None:
     assert any(line.strip().startswith(names) for line in shown), "an example"
 
 
+@pytest.mark.parametrize(("command", "code"), [("status", 3), ("conformance", 2)])
+def test_what_is_no_host_name(command: str, code: int) -> None:
+    done = run(command, "a..b:767")
+    assert (done.returncode, done.stdout) == (code, "")
+    assert "a..b" in done.stderr.splitlines()[0] and "is no host name" in done.stderr
+
+
 def phone(*arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run `phone` itself."""
     command = [Path(sysconfig.get_path("scripts"), "phone"), *arguments]

@@ -151,6 +151,14 @@ def test_errors_name_what_gave_the_setting(lab: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["config", "serve"])
+def test_a_host_that_is_not_set(lab: Path, command: str) -> None:
+    """As in `--host "$BIND"`: that would be all addresses."""
+    done = phonebook(command, "--host", "", lab)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--host: '': write an address" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["config", "serve"])
 def test_bad_file(lab: Path, command: str) -> None:
     write(lab / "phonebook.yaml", "server: {prot: 7767, port: x}\n")
     done = phonebook(command, lab)

@@ -27,7 +27,7 @@ def test_parse(text, host, port):
 @pytest.mark.parametrize(
     "text",
     ["", ":767", "lab:", "lab:0", "lab:65536", "lab:x", "lab:٧٦٧", "[::1", "[::1]767", "[lab]:1"]
-    + ["x:y:z", "a b", "http://lab", "a@b", "lab\x1b"],
+    + ["x:y:z", "a b", "http://lab", "a@b", "lab\x1b", "a..b", "a..b:767", "x" * 64],
 )
 def test_errors(text):
     with pytest.raises(BadInput) as caught:

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 import yaml
@@ -243,6 +244,15 @@ def test_table():
 def test_table_on_a_narrow_terminal():
     lines = output.as_text(Answer((ADA, ROOM)), width=20).splitlines()
     assert all(output.width(line) <= 20 for line in lines) and lines[0].endswith("…")
+
+
+def test_a_long_row_is_cut_at_once():
+    """A hostile server's, of wide letters and marks that take no room."""
+    entry = Entry("a", "person", "大e\u0301" * 10_000, {})
+    began = time.process_time()
+    told = output.as_text(Answer((entry, entry)), width=20)
+    assert time.process_time() - began < 2, "a second look at each letter takes minutes"
+    assert told == ("大e\u0301" * 6 + "…\n") * 2
 
 
 @pytest.mark.parametrize("text", ["大", "é", "e\u0301", "ノ", "a"])

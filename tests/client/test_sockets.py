@@ -9,7 +9,15 @@ import pytest
 from scripted_server import certificate, found, serving, status, tag
 from twisted_client import in_process
 
-from phonebook.client import BrokenReply, ClientError, NoAnswer, entry, linked, lookup
+from phonebook.client import (
+    BadInput,
+    BrokenReply,
+    ClientError,
+    NoAnswer,
+    entry,
+    linked,
+    lookup,
+)
 
 
 def plain(query, **options):
@@ -203,6 +211,12 @@ def test_tls_against_plain_text(ask, tmp_path):
 def test_a_name_without_an_address(ask):
     with pytest.raises(NoAnswer, match="no address|in time"):
         ask("ada", server="nobody.invalid", timeout=2.0)
+
+
+@drivers
+def test_what_is_no_host_name(ask):
+    with pytest.raises(BadInput, match="'a..b' is no host name"):
+        ask("ada", server="a..b:767")
 
 
 @drivers

@@ -459,7 +459,7 @@ SNAPSHOT.piece = lambda header, entries: old_piece(header, [whole[each.id] for e
     Mutant("link-to-unlisted", "F-4", "PROJECT.LINKS = {}"),
     Mutant("entry-begun", "F-5", """
 def entry(request, snapshot):
-    names = sorted(SNAPSHOT.read_rendered(shelf.get(number)).id
+    names = sorted(shelf.get(number)[4:].partition(b"\\r\\n")[0].decode()
         for shelf in (snapshot.listed, snapshot.apart) for number in range(len(shelf.offsets) - 1))
     begun = (each for each in names if each.startswith(request.argument))
     return old_entry(replace(request, argument=next(begun, request.argument)), snapshot)
@@ -473,7 +473,7 @@ Entry.hides = lambda self, name: name in self.unlisted_fields
     Mutant("two-steps", "F-7", """
 def linked(self, id, links):
     first = old_linked(self, id, links)
-    ids = [SNAPSHOT.read_rendered(each).id.encode() for each in first]
+    ids = [each[4:].partition(b"\\r\\n")[0] for each in first]
     return sorted({*first, *(more for each in ids for more in old_linked(self, each, links))})
 SNAPSHOT.Snapshot.linked = linked
 """),

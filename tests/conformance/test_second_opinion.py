@@ -17,10 +17,10 @@ from servers import profile, running
 
 from phonebook.directory.entry import Directory
 from phonebook.directory.load import load
+from phonebook.search.near import MAX_NEAR
 from phonebook.service.answer import answer, answer_datagram
 from phonebook.service.snapshot import Snapshot, Terms, compile
 from phonebook.wire import Code, Reply, ReplyReader, parse_reply
-from phonebook.wire.codes import MAX_NEAR
 
 TINY = SPEC.parent / "tests/tiny_server.py"
 SEED = 1060

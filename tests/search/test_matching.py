@@ -29,10 +29,16 @@ quickly = settings(
 )
 
 
+def id_of(lines: bytes) -> str:
+    """Return the id of a rendered entry."""
+    return lines.partition(b"\r\n")[0].removeprefix(b"id: ").decode()
+
+
 def found(asked: Snapshot, query: str) -> Result:
     """Return the ids that the index finds, or the code that refuses the query."""
     try:
-        return [asked.entry(number).id for number in asked.index.match(parse_query(query))]
+        numbers = asked.index.match(parse_query(query))
+        return [id_of(asked.listed.get(number)) for number in numbers]
     except TooBroadError:
         return 551
     except NoWordError:

@@ -8,6 +8,7 @@ import logging
 import os
 import resource
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -23,9 +24,11 @@ from twisted.internet import defer
 from twisted.internet.task import Clock
 
 from phonebook.directory.problems import DirectoryError, Position, Problem
-from phonebook.server import reload
+from phonebook.server import door, reload
+from phonebook.server.door import Door
 from phonebook.server.limits import room_for
 from phonebook.server.logs import PER_SECOND
+from phonebook.server.poller import Poller
 from phonebook.server.reload import POLL_INTERVAL, RETRY_INTERVAL, Reloader, read_served
 from phonebook.server.state import State
 from phonebook.server.udp import DatagramPort
@@ -161,6 +164,31 @@ def test_all_files_are_used_up(serve: Serve, lab: Path) -> None:
         assert logged(server, "no connection can be accepted") == logged(server, REFUSED) == 1
     server.until(lambda: answers(server, b"4799"))
     assert logged(server, "no connection can be accepted") == logged(server, "reloaded: ") == 1
+
+
+def test_what_nobody_foresees_at_the_door(
+    lab: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It costs one connection; the door stays open, and the next is let in."""
+    state, waiting = State(read_served(lab, lambda _: Terms())), Poller()
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setblocking(False)
+        Door(listening, state, waiting, Clock())
+        with monkeypatch.context() as patched:
+            patched.setattr(door, "Connection", fail)
+            with socket.create_connection(listening.getsockname()):
+                waiting.doRead()
+        with socket.create_connection(listening.getsockname()):
+            waiting.doRead()
+            assert len(state.connections) == 1
+        for each in list(state.connections):
+            each.close()
+    told = [each.getMessage() for each in caplog.records]
+    assert told == ["a connection that cannot be accepted"]
 
 
 # Room on the disk

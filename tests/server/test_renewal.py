@@ -1,21 +1,27 @@
 """New certificates, keys and trust anchors in a server that runs, over real sockets."""
 
 import errno
+import functools
 import os
 import shutil
 import signal
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from authority import Authority, ask_tls, context, key_of, x509
 from running import Server, write
+from twisted.internet.task import Clock
 
+from phonebook.server import sharing
 from phonebook.server.control import Asking, control_file
-from phonebook.server.credentials import Files, TlsError
+from phonebook.server.credentials import MAX_OCTETS, Files, PassingError, Renewal, TlsError
+from phonebook.server.reload import POLL_INTERVAL
+from phonebook.server.tls import speaker
+from phonebook.server.workers import Workers
 
 Serve = Callable[..., Server]
 
@@ -213,9 +219,144 @@ def test_files(us: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(TlsError, match=r"nowhere\.pem: No such file"):
         Files(tmp_path / "nowhere.pem", pem).read()
 
-    def refuse(file: Path) -> bytes:
-        raise PermissionError(errno.EACCES, "Permission denied", str(file))
+    def refuse(*_: object) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr("phonebook.server.credentials.read_regular", refuse)
     with pytest.raises(TlsError, match=r"^tls-cert is .*: it is read as user .*: chown "):
         Files(pem, pem).read()
+
+
+def test_what_writers_put_in_its_place(serve: Serve, us: Authority, tmp_path: Path) -> None:
+    """Neither a pipe is read, nor what a link finds outside: the server answers as before."""
+    lab = directory(tmp_path / "lab")
+    pem = lab / "tls" / "server.pem"
+    pem.parent.mkdir()
+    good = own(us, "good")
+    renew(pem, good)
+    settings = "server: {tls-cert: tls/server.pem}\n"
+    write(lab / "phonebook.yaml", settings + (lab / "phonebook.yaml").read_text())
+    server = serve(lab)
+    refused = "TLS goes on with what it had before"
+
+    def put(make: Callable[[Path], None]) -> None:
+        make(pem.with_name("aside"))
+        pem.with_name("aside").replace(pem)
+
+    put(lambda aside: aside.symlink_to(own(us, "other")))
+    server.until(lambda: f"tls-cert is {pem}: that leads out of the directory: " in server.said)
+    put(os.mkfifo)
+    server.until(lambda: f"{pem}: this is no file of at most 1,048,576 octets" in server.said)
+    assert server.said.count(refused) == 2
+    assert serial(server, context(us)) == number(good)
+    put(lambda aside: shutil.copy(tmp_path / "other.pem", aside))
+    server.until(lambda: IN_FORCE in server.said)
+    assert server.stop() == 0
+
+
+class Watched:
+    """A renewal without a process, by a clock of ours."""
+
+    def __init__(self, pem: Path) -> None:
+        """Watch a file."""
+        self.clock, self.pem = Clock(), pem
+        self.switched = 0
+        self.fails: Exception | None = None
+        self.renewal = Renewal(Files(pem, pem).read(), self._switch)
+        self.renewal.begin(self.clock)
+
+    def _switch(self, credentials: object) -> None:
+        self.switched += 1
+        if self.fails:
+            raise self.fails
+
+    def wait(self, polls: int) -> None:
+        """Let some looks pass."""
+        self.clock.pump([POLL_INTERVAL] * polls)
+
+
+def test_what_may_pass_is_tried_again(
+    us: Authority,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Though no file changes; it is told once, with what to do."""
+    pem = tmp_path / "pem"
+    renew(pem, own(us, "first"))
+    watched = Watched(pem)
+    watched.fails = PassingError.of("a file", OSError(errno.EMFILE, "Too many open files"))
+    renew(pem, own(us, "second"))
+    watched.wait(6)
+    assert watched.switched > 3
+    assert [each.getMessage() for each in caplog.records] == [
+        "a file: Too many open files: raise the limit on open files (ulimit -n, LimitNOFILE= of a "
+        "unit); TLS goes on with what it had before"
+    ]
+    watched.fails = None
+    watched.wait(1)
+    tried = watched.switched
+    watched.wait(6)
+    assert watched.switched == tried, "it is in force"
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    renew(pem, own(us, "third"))
+    with monkeypatch.context() as patched:
+        patched.setattr("phonebook.server.credentials.read_regular", refuse)
+        watched.wait(6)
+    assert len(caplog.records) == 2
+    assert f"{pem}: Input/output error: look at the disk; TLS" in caplog.text
+    watched.wait(1)
+    assert watched.switched == tried + 1
+
+
+def test_what_is_wrong_is_not_tried_again(us: Authority, tmp_path: Path) -> None:
+    pem = tmp_path / "pem"
+    renew(pem, own(us, "first"))
+    watched = Watched(pem)
+    watched.fails = TlsError("no")
+    renew(pem, own(us, "second"))
+    watched.wait(9)
+    assert watched.switched == 1
+    watched.fails = MemoryError()
+    renew(pem, own(us, "third"))
+    with pytest.raises(MemoryError):
+        watched.wait(9)
+    watched.fails = None
+    renew(pem, own(us, "fourth"))
+    watched.wait(3)
+    assert watched.switched == 3, "it still looks"
+
+
+def test_files_are_used_up(us: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is told as what it is, and costs no open file."""
+    pem = own(us, "server")
+    found = Files(pem, pem, us.file).read()
+    share = functools.partial(os.open, os.devnull, os.O_RDONLY)
+    workers = Workers(0, None, [], share, -1, found, Clock())  # type: ignore[arg-type]
+    opened = len(os.listdir("/dev/fd"))
+
+    def refuse() -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sharing, "nameless", refuse)
+        with pytest.raises(
+            PassingError, match=r"server\.pem: Too many open files: raise the limit"
+        ):
+            speaker(found)
+        with pytest.raises(PassingError, match="Too many open files: raise the limit"):
+            workers.renew(found)
+
+    def fail() -> Iterator[bytes]:
+        yield b"some"
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        sharing.filled(fail())
+    assert len(os.listdir("/dev/fd")) == opened
+    (tmp_path / "large.pem").write_bytes(bytes(MAX_OCTETS + 1))
+    with pytest.raises(TlsError, match="no file of at most"):
+        Files(tmp_path / "large.pem", pem).read()

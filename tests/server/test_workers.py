@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from loads import Datagrams, Load, OneShot, Staying, on_the_way
 from running import WAIT, Server, read_all, write
 
 from phonebook.server.control import MAX_ASKING, Asking, ControlError, control_file
-from phonebook.server.logs import PER_SECOND, Bounded, formatter
+from phonebook.server.journal import Journal, Span
+from phonebook.server.logs import KEPT, PER_SECOND, Bounded, formatter
 from phonebook.wire import parse_reply
 
 Serve = Callable[..., Server]
@@ -564,9 +566,25 @@ def test_queries_are_logged_for_a_time(serve: Serve, lab: Path, workers: str, ti
     assert server.said.count("answered") == 2, "nor has any reply a line"
 
 
+def test_a_clock_that_is_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log of queries lasts no longer for it; nor in sleep, where the other clock stands."""
+    journal = Journal(False, "none", Span.of(60))
+    assert journal.with_queries()
+    day, running = time.time() - 86_400, time.monotonic()
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "time", lambda: day)
+        patched.setattr(time, "monotonic", lambda: running + 59)
+        assert journal.with_queries()
+        patched.setattr(time, "monotonic", lambda: running + 61)
+        assert not journal.with_queries()
+    assert journal.with_queries()
+    monkeypatch.setattr(time, "time", lambda: day + 86_400 + 61)
+    assert not journal.with_queries()
+
+
 def test_an_error_is_logged_without_its_words() -> None:
-    stream = io.StringIO()
     for format in ("text", "json"):
+        stream = io.StringIO()
         handler = Bounded(stream)
         handler.setFormatter(formatter(format))
         logger = logging.Logger("x")
@@ -575,8 +593,16 @@ def test_an_error_is_logged_without_its_words() -> None:
             int("secret")
         except ValueError:
             logger.exception("cut off")
-    assert "cut off" in stream.getvalue() and "ValueError" in stream.getvalue()
-    assert "secret" not in stream.getvalue().replace('int("secret")', "")
+        said = stream.getvalue()
+        assert "cut off" in said and "ValueError" in said
+        assert (
+            Path(__file__).name in said
+            and test_an_error_is_logged_without_its_words.__name__ in said
+        )
+        assert "secret" not in said.replace('int("secret")', "")
+    told = json.loads(said)
+    assert told["error"] == "ValueError"
+    assert len(told["places"]) == 1
 
 
 def test_log_is_bounded() -> None:
@@ -587,8 +613,12 @@ def test_log_is_bounded() -> None:
         for _ in range(3 * PER_SECOND):
             record = logging.LogRecord("x", logging.INFO, "", 0, "a line of %d", (second,), None)
             handler.handle(record)
+    logger = logging.Logger("x")
+    logger.addHandler(handler)
+    logger.warning("one that has to be told", extra=KEPT)
     lines = stream.getvalue().splitlines()
     assert lines.count("a line of 0") == PER_SECOND
+    assert lines[-1] == "one that has to be told"
     assert lines.count(f"{2 * PER_SECOND} lines within a second were left out") == 2
 
 

@@ -17,9 +17,11 @@ from phonebook.conformance.cases import (
 from phonebook.conformance.reply import FIELDS
 from phonebook.directory import fields
 from phonebook.directory.load import load
+from phonebook.directory.read_entry import ENTRY_OCTETS
 from phonebook.directory.values import NAME_OCTETS, VALUE_OCTETS
 from phonebook.search.build import BROAD
 from phonebook.search.match import MAX_MATCHES
+from phonebook.search.near import MAX_NEAR
 from phonebook.search.query import MAX_WORDS
 from phonebook.search.ways import MAX_IN_FIELDS, MAX_NUMBERS, MAX_READ
 from phonebook.service.answer import answer
@@ -141,10 +143,10 @@ LIMITS = {
     "entries that have all words": (MAX_READ,),
     "places of the words": (MAX_IN_FIELDS,),
     "numbers with the last digits": (MAX_NUMBERS,),
-    "nearest entries": (codes.MAX_NEAR,),
+    "nearest entries": (MAX_NEAR,),
     "id": (codes.MAX_ID,),
     "value": (VALUE_OCTETS,),
-    "entry, its lines": (codes.MAX_ENTRY,),
+    "entry, its lines": (ENTRY_OCTETS,),
     "reply without entries": (codes.MAX_BARE_REPLY,),
     "pipeline a server must accept": (16,),
     "pending": (codes.MAX_PENDING_REQUESTS, codes.MAX_PENDING_OCTETS),
@@ -190,12 +192,12 @@ def test_numbers_elsewhere() -> None:
     assert f"Unicode {codes.FOLDING}" in section(NORM, "9.1")
     assert f"{codes.PORT}" in section(NORM, "17")
     # the longest reply that the limits allow is one that a client bears
-    assert codes.MAX_ENTRIES * codes.MAX_ENTRY + codes.MAX_BARE_REPLY <= codes.MAX_REPLY
+    assert codes.MAX_ENTRIES * ENTRY_OCTETS + codes.MAX_BARE_REPLY <= codes.MAX_REPLY
 
 
 LARGEST = {
     Code.FOUND: f"matched={MAX_MATCHES} left={MAX_MATCHES} at=ffffffff",
-    Code.NEAR: f"matched={codes.MAX_NEAR} left=0 at=ffffffff",
+    Code.NEAR: f"matched={MAX_NEAR} left=0 at=ffffffff",
     Code.TOO_LONG: f"octets={codes.MAX_REPLY} fits={codes.MAX_ENTRIES}",
     Code.BUSY: "retry=3600",
     Code.LATER: "retry=3600",

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from phonebook.directory.read_entry import ENTRY_OCTETS
 from phonebook.wire import (
     MAX_LINE,
     Code,
@@ -17,7 +18,7 @@ from phonebook.wire import (
     parse_request,
     render,
 )
-from phonebook.wire.codes import MAX_ENTRY, MAX_REPLY, MAX_REPLY_LINE, MAX_TAG
+from phonebook.wire.codes import MAX_REPLY, MAX_REPLY_LINE, MAX_TAG
 
 STREAM = b"LOOKUP ada\r\nHELP #a\n\r\nENTRY m\xc3\xbcller\r\r\nLOOKUP unfin"
 LINES = [b"LOOKUP ada", b"HELP #a", b"", b"ENTRY m\xc3\xbcller\r"]
@@ -272,7 +273,7 @@ def test_line_of_a_reply_is_measured_in_octets() -> None:
 
 def test_longest_reply() -> None:
     entry = b"id: a\r\n" + (b"note: " + b"x" * 1_000 + b"\r\n") * 8
-    assert len(entry) <= MAX_ENTRY
+    assert len(entry) <= ENTRY_OCTETS
     reply = render(Code.FOUND, "A" * 16, "matched=1000 left=968 at=ffffffff", [entry] * 32)
     assert len(reply) <= MAX_REPLY
     reader = ReplyReader()

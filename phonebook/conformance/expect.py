@@ -53,9 +53,10 @@ def differences(
     ordered = [name for name in expected.get("order", ()) if name in names]
     if names[: len(ordered)] != ordered:
         yield other("The fields are in another order", " ".join(ordered), " ".join(names))
-    for line in expected.get("has", ()):
-        if line not in reply.lines:
-            yield other("A line is missing", line)
+    lines = iter(reply.lines)
+    missing = next((line for line in expected.get("has", ()) if line not in lines), None)
+    if missing is not None:
+        yield other("A line is missing, or stands before another", missing)
     for text in expected.get("lacks", ()):
         if octets_of(text) in reply.octets:
             yield other("The reply holds what it may not", text)

@@ -16,11 +16,29 @@ FIELDS = (
     "reports-to contact hours url note"
 ).split()
 
-_STATUS = re.compile(rb"[2-5][0-9][0-9](?: [\x20-\x7e]+)?\Z")
+# section 5: what a status line bears, and the rule that says so
+PARAMETERS = {
+    "250": ("R-9", ("matched", "left", "at")),
+    "251": ("R-9", ("matched", "left", "at")),
+    "320": ("U-4", ("octets", "fits")),
+    "420": ("C-4", ("retry",)),
+    "430": ("C-4", ("retry",)),
+    "500": ("R-11", ("PHONEBOOK/1",)),
+    "501": ("R-11", ("PHONEBOOK/1",)),
+    "502": ("R-11", ("PHONEBOOK/1",)),
+}
+WITH_ENTRIES = ("210", "250", "251", "350")
+
+_LISTED = frozenset(name for _, names in PARAMETERS.values() for name in names)
+_STATUS = re.compile(
+    rb"[2-5][0-9]{2}(?: #[A-Za-z0-9]{1,16})?(?: (?:PHONEBOOK/1|[a-z]+=[A-Za-z0-9]+))*"
+    rb"(?: [A-Z][\x20-\x3c\x3e-\x7e]*)?"
+)
 _TAG = re.compile(r"#[A-Za-z0-9]{1,16}\Z")
-_PARAMETER = re.compile(r"([a-z]+)=([A-Za-z0-9]+)\Z")
+_PARAMETER = re.compile(r"(PHONEBOOK/1)\Z|([a-z]+)=([A-Za-z0-9]+)\Z")
+_NUMBER = re.compile("0|[1-9][0-9]{0,8}")  # int() refuses what is far longer
 _ID = re.compile(rb"id: ([a-z0-9][a-z0-9._-]{0,63})\Z")
-_FIELD = re.compile(rb"([a-z][a-z0-9-]{0,31}(?:\.[A-Za-z0-9-]{1,30})?): (.*)\Z", re.DOTALL)
+_FIELD = re.compile(rb"([a-z][a-z0-9-]{0,31}(?:\.[a-z0-9-]{1,30})?): (.*)\Z", re.DOTALL)
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
@@ -41,11 +59,22 @@ class Reply:
     octets: bytes
     code: str = ""
     tag: str = ""
-    protocol: bool = False
+    names: list[str] = field(default_factory=list)
+    """What stands among the parameters, PHONEBOOK/1 too, in order and as often as it does."""
     parameters: dict[str, str] = field(default_factory=dict)
     text: str = ""
     entries: list[list[str]] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+
+    @property
+    def protocol(self) -> bool:
+        """Whether PHONEBOOK/1 stands directly behind the code and the tag."""
+        return self.names[:1] == ["PHONEBOOK/1"]
+
+    def number(self, name: str) -> int:
+        """Return a parameter's number, -1 if it has none."""
+        value = self.parameters.get(name, "")
+        return int(value) if _NUMBER.fullmatch(value) else -1
 
     @property
     def ids(self) -> list[str]:
@@ -96,7 +125,10 @@ def reply_end(octets: bytes) -> int:
 
 
 def read_reply(octets: bytes) -> Reply:
-    """Return the reply that octets are, with every breach of section 4 in its failures."""
+    """Return the reply that octets are, with every breach of section 4 in its failures.
+
+    What breaks the grammar breaks R-1 to R-4.
+    """
     reply = Reply(octets)
 
     def wrong(requirement: str, sentence: str, expected: str = "", seen: str = "") -> None:
@@ -118,8 +150,6 @@ def read_reply(octets: bytes) -> Reply:
     if b"." in body:
         wrong("R-1", "A line of one dot stands before the reply's end")
     status = lines[0] if lines else b""
-    if not _STATUS.match(status):
-        wrong("R-1", "The first line is no status line", "CODE [#TAG] PARAMETERS TEXT\\r\\n")
     _read_status(reply, status.decode("latin-1"))
     _read_entries(reply, body, wrong)
     if not body and len(octets) > LONGEST_WITHOUT_ENTRIES:
@@ -127,7 +157,12 @@ def read_reply(octets: bytes) -> Reply:
     for line in lines:
         if len(line) > LONGEST_LINE:
             wrong("C-8", f"A line has {len(line)} octets", f"at most {LONGEST_LINE} octets")
-    _check_code(reply, wrong)
+    if len(octets) > LONGEST_REPLY:
+        wrong("C-8", f"A reply has {len(octets)} octets", f"at most {LONGEST_REPLY} octets")
+    if _STATUS.fullmatch(status):
+        _check_code(reply, wrong)
+    else:
+        wrong("R-1", "The first line is no status line", "CODE [#TAG] PARAMETERS TEXT\\r\\n")
     return reply
 
 
@@ -136,14 +171,11 @@ def _read_status(reply: Reply, status: str) -> None:
     words = rest.split(" ")
     if words and _TAG.match(words[0]):
         reply.tag = words.pop(0).removeprefix("#")
-    if words and words[0] == "PHONEBOOK/1":
-        reply.protocol = True
-    while words:
-        parameter = _PARAMETER.match(words[0])
-        if parameter:
-            reply.parameters.setdefault(parameter.group(1), parameter.group(2))
-        elif words[0] != "PHONEBOOK/1":
-            break
+    while words and (parameter := _PARAMETER.match(words[0])):
+        protocol, name, value = parameter.groups(default="")
+        reply.names.append(protocol or name)
+        if name:
+            reply.parameters.setdefault(name, value)
         words.pop(0)
     reply.text = " ".join(words)
 
@@ -208,20 +240,24 @@ def _check_value(value: bytes, line: bytes, wrong: "_Wrong") -> None:
 
 def _check_code(reply: Reply, wrong: "_Wrong") -> None:
     code, parameters = reply.code, reply.parameters
-    if code in ("250", "251"):
-        if list(parameters)[:3] != ["matched", "left", "at"]:
-            wrong("R-9", "250 and 251 bear matched, left and at in this order")
-        elif not all(
-            re.fullmatch("0|[1-9][0-9]*", parameters[name]) for name in ("matched", "left")
-        ):
+    rule, listed = PARAMETERS.get(code, ("R-12", ()))
+    if len(set(reply.names)) < len(reply.names):
+        wrong("R-12", "A parameter is given twice")
+    elif tuple(reply.names[: len(listed)]) != listed:
+        wrong(rule, f"{code} does not bear its parameters, or not in their order", " ".join(listed))
+    elif _LISTED.intersection(reply.names[len(listed) :]):
+        wrong("R-12", f"{code} bears what another code does", " ".join(listed) or "no parameters")
+    elif code in ("250", "251"):
+        matched, left = reply.number("matched"), reply.number("left")
+        if matched < 0 or left < 0:
             wrong("R-9", "matched and left are numbers")
-        elif int(parameters["matched"]) < int(parameters["left"]) + len(reply.entries):
+        elif matched < left + len(reply.entries):
             wrong("R-9", "matched is less than the entries given and left")
-        if not 1 <= len(parameters.get("at", "-")) <= 8:
+        if len(parameters["at"]) > 8:
             wrong("R-9", "at has 1 to 8 letters and digits")
-    elif code in ("500", "501", "502") and not reply.protocol:
-        wrong("R-11", f"{code} does not bear PHONEBOOK/1", f"{code} PHONEBOOK/1")
-    elif code in ("420", "430") and not 1 <= _number(parameters.get("retry")) <= 3600:
+    elif code == "320" and min(map(reply.number, listed)) < 0:
+        wrong("U-4", "octets and fits are numbers")
+    elif code in ("420", "430") and not 1 <= reply.number("retry") <= 3600:
         wrong("C-4", "retry is no whole number of seconds from 1 to 3600")
     if code == "251" and (
         parameters.get("left") != "0"
@@ -230,10 +266,8 @@ def _check_code(reply: Reply, wrong: "_Wrong") -> None:
     ):
         wrong("M-15", "251 bears at most 5 entries, left=0 and their number")
     if code in ("210", "251", "350") and not reply.entries:
-        wrong("R-1", f"{code} bears no entry")
-    if code not in ("210", "250", "251", "350") and reply.entries:
-        wrong("R-1", f"{code} bears entries")
-
-
-def _number(text: str | None) -> int:
-    return int(text) if text and text.isdecimal() else -1
+        wrong("R-12", f"{code} bears no entry")
+    if code == "210" and len(reply.entries) > 1:
+        wrong("R-12", "210 bears more than one entry")
+    if code not in WITH_ENTRIES and reply.entries:
+        wrong("R-12", f"{code} bears entries")

@@ -49,7 +49,7 @@ class Server:
         values = self.fields.get(name, [])
         if not values or not values[0].isdecimal():
             raise NotTried(f"the server does not announce {name}")
-        if int(values[0]) > LONGEST_WAIT:
+        if float(values[0]) > LONGEST_WAIT:
             raise NotTried(f"{name} is {values[0]} s")
         return float(values[0])
 

@@ -110,6 +110,25 @@ def feed(self, octets):
 FRAMING.LineReader.feed = feed
 """),
     Mutant("endless-lines", "Q-2", "FRAMING.MAX_LINE = 10 ** 6"),
+    Mutant("lines-of-characters", "Q-2", """
+def feed(self, octets):
+    *lines, self._rest = (self._rest + octets).split(b"\\n")
+    sizes = [len(line.decode(errors="replace")) for line in (*lines, self._rest)]
+    if any(size >= FRAMING.MAX_LINE for size in sizes[:-1]) or sizes[-1] > FRAMING.MAX_LINE:
+        self.too_long, self._rest, lines = True, b"", []
+    return [line.removesuffix(b"\\r") for line in lines]
+FRAMING.LineReader.feed = feed
+""", subtle=True),
+    Mutant("line-ends-of-two-octets", "Q-2", """
+def feed(self, octets):
+    lines = old_feed(self, octets)
+    for place, line in enumerate(lines):
+        if len(line) > FRAMING.MAX_LINE - 2:
+            self.too_long, self._rest = True, b""
+            return lines[:place]
+    return lines
+old_feed, FRAMING.LineReader.feed = FRAMING.LineReader.feed, feed
+""", subtle=True),
     Mutant("controls", "Q-3", "REQUEST._CONTROL = re.compile('(?!)')"),
     Mutant("lower-case-verb", "Q-11", """
 def parse(line):
@@ -127,6 +146,9 @@ ANSWER.parse_request = lambda line: old_parse(line.removeprefix(b"\\xef\\xbb\\xb
 ANSWER.parse_request = lambda line: old_parse(line or b"HELP")
 """),
     Mutant("any-verb-unknown", "Q-4", "REQUEST._VERB = re.compile('[^ ]+')"),
+    Mutant("verb-of-any-alphabet", "Q-4", r"""
+REQUEST._VERB = re.compile('[^\W\d_a-z]{3,10}')
+""", subtle=True),
     Mutant("verb-malformed", "Q-5", """
 def parse(line):
     try:
@@ -137,6 +159,16 @@ def parse(line):
         raise
 ANSWER.parse_request = parse
 """),
+    Mutant("verbs-begun", "Q-5", """
+def parse(line):
+    verb, space, rest = line.partition(b" ")
+    whole = [each for each in REQUEST.VERBS if len(verb) > 2 and each.startswith(verb.decode())]
+    return old_parse((whole[0].encode() if whole else verb) + space + rest)
+ANSWER.parse_request = parse
+""", subtle=True),
+    Mutant("verbs-with-more", "Q-5", """
+ANSWER.parse_request = lambda line: old_parse(re.sub(rb"^(LOOKUP|ENTRY|HELP)[A-Z]+", rb"\\1", line))
+""", subtle=True),
     Mutant("padding-is-text", "Q-6", """
 def parse(line):
     if line.endswith(b" "):
@@ -144,15 +176,39 @@ def parse(line):
     return old_parse(line)
 ANSWER.parse_request = parse
 """),
+    Mutant("any-space-is-padding", "Q-6", r"""
+ANSWER.parse_request = lambda line: old_parse(re.sub(b"(?:\xc2\xa0|\xe3\x80\x80| )+$", b"", line))
+""", subtle=True),
     Mutant("no-tag", "Q-7", """
 ANSWER.render = lambda code, tag="", *more: old_render(code, "", *more)
 """),
+    Mutant("tag-of-any-alphabet", "Q-7", r"""
+REQUEST._TAG = re.compile(r"#\w{1,16}")
+""", subtle=True),
+    Mutant("tag-behind-options", "Q-7", r"""
+behind = re.compile(rb"^([A-Z]+)((?: +[a-z]+=[^ ]*)+)( +#[A-Za-z0-9]{1,16}(?![^ ]))")
+ANSWER.parse_request = lambda line: old_parse(behind.sub(rb"\1\3\2", line))
+""", subtle=True),
+    Mutant("many-words-without-tag", "Q-7", """
+ANSWER._Outcome.render = lambda self, tag, at, made=ANSWER._Outcome.render: made(
+    self, "" if self.code is Code.TOO_MANY_WORDS else tag, at)
+""", subtle=True),
     Mutant("unknown-option-ignored", "Q-8", """
 class All(dict):
     def __getitem__(self, verb):
         return ("after", "color", "fields", "limit", "qvxz", "x", "a", "a" * 32)
 REQUEST.VERBS = All(REQUEST.VERBS)
 """),
+    Mutant("last-option-counts", "Q-8", r"""
+twice = re.compile(rb" fields=[^ ]*(?=.* fields=)")
+ANSWER.parse_request = lambda line: old_parse(twice.sub(b"", line))
+""", subtle=True),
+    Mutant("options-of-any-alphabet", "Q-8", r"""
+REQUEST._OPTION = re.compile(r"([^\W\d_A-Z][a-z0-9-]{0,31})=(.*)")
+""", subtle=True),
+    Mutant("options-of-letters", "Q-8", r"""
+REQUEST._OPTION = re.compile("([a-z]{1,32})=([^=]*)")
+""", subtle=True),
     Mutant("limit-bent-into-range", "Q-9", """
 too_many = re.compile(rb"limit=(3[3-9]|[4-9][0-9])")
 ANSWER.parse_request = lambda line: old_parse(too_many.sub(b"limit=32", line))
@@ -187,13 +243,31 @@ def parse(line):
         raise
 ANSWER.parse_request = parse
 """),
+    Mutant("ids-of-any-alphabet", "Q-10", r"""
+REQUEST._ID = re.compile(r"[^\WA-Z_](?:[^\WA-Z]|[.-]){0,63}")
+""", subtle=True),
+    Mutant("ids-end-with-a-letter", "Q-10", """
+REQUEST._ID = re.compile("[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
+""", subtle=True),
     Mutant("limit-ignored", "Q-12", "Request.limit = property(lambda self: 10)"),
     Mutant("limit-leading-zero", "Q-13", "REQUEST._LIMIT = re.compile('[0-9]{1,2}')"),
+    Mutant("limit-as-python-reads-it", "Q-13", r"""
+REQUEST._LIMIT = re.compile(r"[1-9][0-9_]*\s*")
+""", subtle=True),
     Mutant("fields-ignored", "Q-14", "Request.fields = property(lambda self: None)"),
     Mutant("fields-case", "Q-15", """
 Request.fields = property(lambda self: (
     frozenset(dict(self.options)["fields"].split(",")) if "fields" in dict(self.options) else None))
 """),
+    Mutant("kelvin-names-fields", "Q-15", """
+REQUEST._FIELD_NAME = re.compile(REQUEST._FIELD_NAME.pattern, re.IGNORECASE)
+""", subtle=True),
+    Mutant("subtypes-of-any-length", "Q-15", r"""
+REQUEST._FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,31}(\.[A-Za-z0-9-]+)?")
+""", subtle=True),
+    Mutant("subtypes-begin-with-a-letter", "Q-15", r"""
+REQUEST._FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,31}(\.[A-Za-z][A-Za-z0-9-]{0,29})?")
+""", subtle=True),
     Mutant("after-ignored", "Q-16", "Request.after = property(lambda self: '')"),
     Mutant("after-unknown-first-page", "Q-17", """
 def lookup(request, snapshot):
@@ -224,6 +298,15 @@ ANSWER.parse_request = parse
     Mutant("no-dot", "R-1", """
 change(lambda reply: reply.removesuffix(b".\\r\\n") + b"..\\r\\n.\\r\\n")
 """),
+    Mutant("small-letter-text", "R-1", """
+change(lambda reply: reply.replace(b" Found\\r\\n", b" found it\\r\\n", 1))
+"""),
+    Mutant("equals-sign-in-text", "R-1", """
+change(lambda reply: reply.replace(b" Nothing found\\r\\n", b" Found=0\\r\\n", 1))
+""", subtle=True),
+    Mutant("space-without-a-text", "R-1", """
+change(lambda reply: reply.replace(b" Nothing found\\r\\n", b" \\r\\n", 1))
+""", subtle=True),
     Mutant("bare-lf-replies", "R-2", "change(lambda reply: reply.replace(b'\\r\\n', b'\\n'))"),
     Mutant("blank-in-entry", "R-3", """
 change(lambda reply: reply.replace(b"\\r\\nname:", b"\\r\\n\\r\\nname:", 1))
@@ -231,7 +314,13 @@ change(lambda reply: reply.replace(b"\\r\\nname:", b"\\r\\n\\r\\nname:", 1))
     Mutant("no-blank-between", "R-3", """
 change(lambda reply: reply.replace(b"\\r\\n\\r\\n", b"\\r\\n"))
 """),
+    Mutant("capital-in-a-subtype", "R-3", """
+change(lambda reply: reply.replace(b"\\r\\nphone.mobile: ", b"\\r\\nphone.Mobile: "))
+""", subtle=True),
     Mutant("escaped", "R-4", "change(lambda reply: reply.replace(b'&', b'&amp;'))"),
+    Mutant("space-behind-values", "R-4", """
+change(lambda reply: re.sub(rb"(\\r\\nname: [^\\r]*)", rb"\\1 ", reply))
+""", subtle=True),
     Mutant("cut-entry", "R-5", """
 def cut(reply):
     if len(reply) < 1_300:
@@ -248,6 +337,9 @@ change(lambda reply: re.sub(rb"[^\\n]*\\n\\.\\r\\n$", b".\\r\\n", reply)
 change(lambda reply: reply.replace(b"\\r\\n.", b" and this is why, at great length\\r\\n.")
        if reply[:3] in (b"252", b"505", b"551", b"552") else reply)
 """),
+    Mutant("long-without-entries", "R-6", r"""
+change(lambda reply: re.sub(rb" Found\r\n(?=\.)", b" Found, and all given\r\n", reply))
+""", subtle=True),
     Mutant("echo", "R-7", """
 def answer(line, snapshot):
     reply, closes = old_answer(line, snapshot)
@@ -256,6 +348,15 @@ def answer(line, snapshot):
     return reply, closes
 ANSWER.answer = answer
 """),
+    Mutant("echo-of-after", "R-7", r"""
+def answer(line, snapshot):
+    reply, closes = old_answer(line, snapshot)
+    told = re.search(rb"after=([a-z]{1,9})", line)
+    if reply.startswith(b"552") and told:
+        reply = b"552 No " + told[1] + b" is there\r\n.\r\n"
+    return reply, closes
+ANSWER.answer = answer
+""", subtle=True),
     Mutant("fields-reversed", "R-8", """
 make = SNAPSHOT.render_entry
 SNAPSHOT.render_entry = lambda entry: make(
@@ -267,7 +368,16 @@ change(lambda reply: re.sub(rb"(matched=\\d+) (left=\\d+)", rb"\\2 \\1", reply, 
     Mutant("at-random", "R-10", """
 change(lambda reply: re.sub(rb" at=\\w+", b" at=%08x" % random.getrandbits(32), reply, count=1))
 """),
+    Mutant("at-by-the-clock", "R-10", r"""
+change(lambda reply: re.sub(rb" at=\w+", b" at=%08x" % int(time.time()), reply, count=1))
+""", subtle=True),
     Mutant("nameless", "R-11", "change(lambda reply: reply.replace(b' PHONEBOOK/1 ', b' '))"),
+    Mutant("nothing-is-counted", "R-12", """
+change(lambda reply: re.sub(rb"^252( #\\w+)?", rb"252\\1 matched=0 left=0", reply))
+"""),
+    Mutant("at-twice", "R-12", """
+change(lambda reply: re.sub(rb"( at=\\w+)", rb"\\1\\1", reply, count=1))
+""", subtle=True),
     Mutant("320-over-tcp", "C-3", """
 def answer(line, snapshot):
     reply, closes = old_answer(line, snapshot)
@@ -288,6 +398,12 @@ connection().__init__ = greet
     Mutant("one-shot", "T-3", """
 ANSWER.answer = lambda line, snapshot: (old_answer(line, snapshot)[0], True)
 """),
+    Mutant("closes-after-many-words", "T-3", """
+def answer(line, snapshot):
+    reply, closes = old_answer(line, snapshot)
+    return reply, closes or reply.startswith(b"507")
+ANSWER.answer = answer
+""", subtle=True),
     Mutant("waits-for-lf", "T-4", """
 def feed(self, octets):
     *lines, self._rest = (self._rest + octets).split(b"\\n")
@@ -370,6 +486,16 @@ change(lambda reply: re.sub(rb"octets=\\d+ ", b"", reply, count=1))
     Mutant("fits-one-more", "U-4", """
 change(lambda reply: re.sub(rb"fits=(\\d+)", lambda each: b"fits=%d" % (int(each[1]) + 1), reply))
 """),
+    Mutant("octets-are-characters", "U-4", """
+told = ANSWER._too_long
+ANSWER._too_long = lambda outcome, tag, at, octets, room: told(
+    outcome, tag, at, len(outcome.render(tag, at).decode()), room)
+""", subtle=True),
+    Mutant("fits-of-referrals", "U-4", """
+told = ANSWER._too_long
+ANSWER._too_long = lambda outcome, *more: told(
+    replace(outcome, code=Code.FOUND) if outcome.code is Code.REFERRAL else outcome, *more)
+""", "referral", subtle=True),
     Mutant("unknown-verb-answered", "U-5", """
 def datagram(octets, snapshot):
     reply = old_datagram(octets, snapshot)
@@ -581,6 +707,12 @@ PIECE._columns = columns
     Mutant("subtypes-apart", "M-9", """
 INDEX.is_named = LINES.is_named = lambda asked, field: asked in ("", field)
 """),
+    Mutant("kelvin-names-a-field", "M-9", """
+QUERY._FIELD = re.compile(QUERY._FIELD.pattern, re.IGNORECASE)
+""", subtle=True),
+    Mutant("value-ends-at-a-colon", "M-9", r"""
+ANSWER.parse_query = lambda text: old_query(re.sub(r"(?<= )(\w+:\w+):[^ ]*", r"\1", " " + text))
+""", subtle=True),
     Mutant("no-word-is-nothing", "M-10", """
 def lookup(request, snapshot):
     found = old_lookup(request, snapshot)
@@ -603,6 +735,15 @@ ANSWER.parse_query = lambda text: old_query(text + '"' * (text.count('"') % 2))
     Mutant("field-without-value", "M-12", """
 ANSWER.parse_query = lambda text: old_query(re.sub(r'\\w+:(?=$| |"")', "", text))
 """),
+    Mutant("value-behind-a-space", "M-12", r"""
+ANSWER.parse_query = lambda text: old_query(re.sub(r"(\w): +", r"\1:", text))
+""", subtle=True),
+    Mutant("phrases-in-a-row", "M-12", r"""
+ANSWER.parse_query = lambda text: old_query(re.sub(r'(?<=\w)""(?=\w)', '" "', text))
+""", subtle=True),
+    Mutant("field-names-of-any-length", "M-12", r"""
+QUERY._FIELD = re.compile(r"([A-Za-z][A-Za-z0-9-]*(?:\.[A-Za-z0-9-]+)?):")
+""", subtle=True),
     Mutant("reserved-accepted", "M-12", "QUERY._RESERVED = frozenset()"),
     Mutant("never-too-broad", "M-13", "INDEX.MAX_MATCHES = 10 ** 9"),
     Mutant("wildcard", "M-14", """
@@ -743,6 +884,13 @@ old_entry, ANSWER._entry = ANSWER._entry, entry
     Mutant("help-without-limits", "H-1", """
 change(lambda reply: re.sub(rb"limit.entries: .*\\r\\n", b"", reply))
 """),
+    Mutant("help-in-alphabetical-order", "H-1", r"""
+verbs = re.compile(rb"(verb: LOOKUP\r\n)((?:verb: \w+\r\n)+)")
+change(lambda reply: verbs.sub(rb"\2\1", reply))
+""", subtle=True),
+    Mutant("help-without-a-name", "H-1", r"""
+change(lambda reply: reply.replace(b"name: phonebook\r\n", b""))
+""", "times", subtle=True),
     Mutant("help-counts", "H-2", """
 count = []
 def count_help(reply):

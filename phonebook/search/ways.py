@@ -25,7 +25,7 @@ from phonebook.search.tables import OTHER, Tables, ending_code
 from phonebook.search.words import BEGINNING, Found, Range, Words, in_lists
 
 MAX_MATCHES = 1_000
-MAX_READ = 250
+MAX_READ = 150
 """Entries that are read for a query's terms of several words, all together ([M-16])."""
 MAX_IN_FIELDS = 50_000
 """Entries that have the words of a query's field terms, or as many as there are ([M-16])."""

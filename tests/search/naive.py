@@ -343,7 +343,7 @@ class Naive:
         directory: Directory,
         broad: int = 5_000,
         share: int = 4,
-        read: int = 250,
+        read: int = 150,
         places: int = 50_000,
         numbers: int = 5_000,
     ) -> None:

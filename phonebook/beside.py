@@ -23,8 +23,11 @@ def later(work: Work) -> Work:
     return work
 
 
-def beside(work: Work) -> Work:
-    """Do the work in a copy of this process, which must have no other thread."""
+def beside(work: Work, killed: Work | None = None) -> Work:
+    """Do the work in a copy of this process, which must have no other thread.
+
+    Where that is `killed`, this is done here: the work itself if nothing else is given.
+    """
     try:
         reading, writing = os.pipe()
     except OSError:
@@ -54,6 +57,6 @@ def beside(work: Work) -> Work:
         try:
             return marshal.loads(octets)
         except EOFError:  # it was killed before it was done
-            return work()
+            return (killed or work)()
 
     return result

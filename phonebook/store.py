@@ -131,19 +131,22 @@ def make(path: Path, place: Path | None, begin: Begin = later, *, outside: bool 
     return Made(compiled, problems, file)
 
 
-def make_apart(path: Path, place: Path, *, outside: bool = False) -> tuple[bool, list[str], str]:
+def make_apart(
+    path: Path, place: Path, *, outside: bool = False
+) -> tuple[bool, list[str], str] | None:
     """Make it in a copy of this process, which must have no other thread.
 
-    Return whether the directory has errors, all its problems, and why it was not written down. A
-    fresh process would first import what is here already, which takes a tenth of a second.
+    Return whether the directory has errors, all its problems, and why it was not written down; None
+    where the copy was killed. A fresh process would first import what is here already, which takes
+    a tenth of a second.
     """
 
     def made() -> tuple[bool, list[str], str]:
         made = make(path, place, beside, outside=outside)
         return made.compiled is None, [*map(str, made.problems)], made.unwritten
 
-    refused, problems, unwritten = beside(made)()
-    return refused, problems, unwritten
+    found: tuple[bool, list[str], str] | None = beside(made, lambda: None)()
+    return found
 
 
 def cached(

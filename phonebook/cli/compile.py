@@ -5,7 +5,7 @@ import gc
 import sys
 from pathlib import Path
 
-from phonebook.cli.flags import add_links_out, directory, in_force
+from phonebook.cli.flags import add_links_out, cache, directory, links_out
 from phonebook.settings import SettingError
 
 _EPILOG = """\
@@ -32,11 +32,10 @@ def run(arguments: argparse.Namespace) -> int:
     from phonebook.directory.problems import printable
 
     try:
-        chosen, _ = in_force(arguments, arguments.dir)
+        place, outside = store.cache_place(cache(arguments)), links_out(arguments)
     except SettingError as error:
         print(f"phonebook: {error}", file=sys.stderr)
         return 2
-    place, outside = store.cache_place(chosen["cache"].value), chosen["links-out"].value
     file = store.cache_file(arguments.dir, place)
     if store.cached(arguments.dir, place, arguments.verify, outside=outside) is None:
         gc.disable()  # all that is made lives to the end

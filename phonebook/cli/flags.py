@@ -10,7 +10,6 @@ from phonebook.settings import SETTINGS, Chosen, Setting, SettingError, Type, ch
 
 EMPTY = "DIR is empty, as a variable is that nobody set: name a folder or a file"
 
-_OUTSIDE = SETTINGS["links-out"]
 _PREFIX = "PHONEBOOK_"
 _OTHERS = ("server",)  # the client's
 
@@ -31,13 +30,24 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def add_links_out(parser: argparse.ArgumentParser) -> None:
     """Declare the flag of the one setting that all who read a directory heed."""
-    _add(parser, _OUTSIDE)
+    _add(parser, SETTINGS["links-out"])
 
 
 def links_out(arguments: argparse.Namespace) -> bool:
     """Return whether links may lead out of a directory. Raises `SettingError`."""
-    chosen = told(_OUTSIDE, vars(arguments), os.environ)
-    return chosen is not None and bool(chosen.value)
+    return bool(_told("links-out", arguments))
+
+
+def cache(arguments: argparse.Namespace) -> Path | None:
+    """Return the folder of the cache, if one is given. Raises `SettingError`."""
+    place: Path | None = _told("cache", arguments)
+    return place
+
+
+def _told(key: str, arguments: argparse.Namespace) -> Any:
+    """Return what the operator says of a setting that the file cannot say; None for nothing."""
+    chosen = told(SETTINGS[key], vars(arguments), os.environ)
+    return chosen and chosen.value
 
 
 def _add(parser: argparse._ActionsContainer, setting: Setting) -> None:
@@ -64,12 +74,13 @@ def _reads(type: Type) -> Callable[[str], Any]:
 def strange_variables() -> list[str]:
     """Return what to say of variables that are nearly a setting's."""
     from phonebook.directory.fields import nearest
+    from phonebook.directory.problems import Problems
 
     said = []
     for name in sorted(os.environ):
         key = name.removeprefix(_PREFIX).lower().replace("_", "-")
         if name.startswith(_PREFIX) and os.environ[name] and key not in (*SETTINGS, *_OTHERS):
-            near = nearest(key, SETTINGS)
+            near = nearest(key, SETTINGS, Problems(name))
             if near:
                 said.append(f"{name} is no setting's variable: write {SETTINGS[near].variable}?")
     return said

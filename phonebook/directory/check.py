@@ -25,8 +25,8 @@ HEADER_FILE = "phonebook.yaml"
 
 _TOP = ("directory", "views", "server", "entries")
 
-# Dangling links for which a near id is looked for; it takes time in a large directory.
-_SUGGESTIONS = 100
+MAX_FIELDS = 10_000
+"""Names of fields that differ, subtypes too: each has a place in the index."""
 
 _TOLD = 500  # entries after which somebody hears how far the reading is
 
@@ -52,6 +52,8 @@ class Outline(NamedTuple):
     """The ids of entries that are of a view, and which that is."""
     views: list[str]
     """All views that are named, each once."""
+    fields: list[str]
+    """All fields, each once."""
 
 
 def outlined(entries: Sequence[Read]) -> Outline:
@@ -74,6 +76,7 @@ def outlined(entries: Sequence[Read]) -> Outline:
         to_itself,
         {row[0]: row[5] for row in rows if row[5]},
         [*views],
+        sorted({name for row in rows for name, _ in row[2]}),
     )
 
 
@@ -94,6 +97,11 @@ class Part:
     whole: bool = True  # if all of the file was read
     header: Header = Header()
     settings: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def unread(cls, file: str) -> "Part":
+        """Return what a file brings that is not looked at: nothing, so far as is known."""
+        return cls(file, Problems(file), outlined([]), list, whole=False)
 
     def packed(self) -> tuple[Any, ...]:
         """Return the part, which has no header, as it goes from one process to another.
@@ -138,6 +146,9 @@ def read_part(data: bytes, file: str, may_head: bool, tell: Tell = nobody) -> Pa
         read = read_entry(node, problems)
         if read:
             found.append(read)
+        if problems.full:
+            document.whole = False
+            break
     part = Part(file, problems, outlined(found), lambda: found, document.whole)
     root = document.root
     entries: Node | None = root
@@ -196,6 +207,7 @@ def check_across(parts: Sequence[Part], problems: Problems) -> tuple[Header, dic
     _check_ids(parts, header, problems)
     _check_views(parts, header, problems)
     _check_links(parts, problems)
+    _check_fields(parts, problems)
     if not problems and not any(part.outline.ids for part in parts):
         where = Position(problems.file, 1, 1)
         problems.warning("no-entries", where, "No entry is here: write one, as in `- name: Ada`.")
@@ -206,7 +218,7 @@ def _unknown_top(key: Scalar, problems: Problems) -> None:
     if key.value in KNOWN:
         sentence = f"{quoted(key.value)} stands outside an entry: an entry begins with `- `."
     else:
-        sentence = f"A directory has no key {quoted(key.value)}: {meant(key.value, _TOP)}"
+        sentence = f"A directory has no key {quoted(key.value)}: {meant(key.value, _TOP, problems)}"
     problems.error("unknown-key", key, sentence)
 
 
@@ -267,7 +279,7 @@ def _check_views(parts: Sequence[Part], header: Header, problems: Problems) -> N
                         "unknown-view",
                         Position(part.file, line, column),
                         f"There is no view {quoted(name)}: "
-                        + (meant(name, known) if known else advice),
+                        + (meant(name, known, problems) if known else advice),
                     )
 
 
@@ -279,7 +291,6 @@ def _check_links(parts: Sequence[Part], problems: Problems) -> None:
     unlisted = frozenset(chain.from_iterable([part.outline.unlisted for part in parts]))
     viewed = dict(chain.from_iterable([part.outline.viewed.items() for part in parts]))
     hidden = unlisted | viewed.keys()
-    suggestions = _SUGGESTIONS
     for part in parts:
         if not part.outline.to_itself and all(
             kinds.get(text) in LINKS[base] and text not in (hidden if public else unlisted)
@@ -303,13 +314,31 @@ def _check_links(parts: Sequence[Part], problems: Problems) -> None:
                             f"`view: {{{name}: {viewed[text]}}}`, or remove the line.",
                         )
                 elif whole:  # else its target may stand in what could not be read
-                    ids = kinds if suggestions > 0 else {}
-                    suggestions -= 1
                     problems.error(
                         "dangling-link",
                         where,
                         f"{quoted(name)} is the id of an entry, and there is no {quoted(text)}: "
-                        + _instead(base, text, ids),
+                        + _instead(base, text, kinds, problems),
+                    )
+
+
+def _check_fields(parts: Sequence[Part], problems: Problems) -> None:
+    known: set[str] = set()
+    for part in parts:
+        more = set(part.outline.fields) - known
+        if len(known) + len(more) <= MAX_FIELDS:
+            known |= more
+            continue
+        for (_, _, fields, *_), _, line, column, *_ in part.read():
+            for name, _ in fields:
+                known.add(name)
+                if len(known) > MAX_FIELDS:
+                    return problems.error(
+                        "too-many-fields",
+                        Position(part.file, line, column),
+                        f"The directory has more than {MAX_FIELDS:,} fields of different names; "
+                        f"{quoted(name)} is the first of the others: write what differs from "
+                        "entry to entry as values of one field.",
                     )
 
 
@@ -337,10 +366,10 @@ def _bad_link(
         )
 
 
-def _instead(base: str, text: str, ids: dict[str, str]) -> str:
+def _instead(base: str, text: str, ids: dict[str, str], problems: Problems) -> str:
     """Say what to write instead of an id that nothing has."""
     made = "-".join(words(text))
-    near = made if made in ids else nearest(text, ids)
+    near = made if made in ids else nearest(text, ids, problems)
     if near:
         return f"write `{near}`?"
     if base == "room":

@@ -4,11 +4,11 @@ Implements the sections "Entries" and "Fields" of spec/directory.md.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 
-from phonebook.directory.problems import quoted
+from phonebook.directory.problems import Problems, quoted
 
 KINDS = ("person", "place", "group", "service")
 
@@ -110,21 +110,22 @@ def almost(name: str) -> str | None:
     return None
 
 
-def nearest(name: str, choices: Iterable[str]) -> str | None:
-    """Return the choice that was probably meant, None where nothing is near."""
+def nearest(name: str, choices: Collection[str], problems: Problems) -> str | None:
+    """Return the choice that was probably meant; None where nothing is near, or enough was told."""
     from difflib import get_close_matches
 
+    if not problems.may_compare(len(choices)):
+        return None
     near = [each for each in choices if abs(len(each) - len(name)) <= 3]
     return next(iter(get_close_matches(name.lower(), near, n=1, cutoff=0.7)), None)
 
 
-def meant(name: str, choices: Iterable[str]) -> str:
+def meant(name: str, choices: Collection[str], problems: Problems) -> str:
     """Return the end of a sentence that names what was probably meant, or all there is."""
-    known = tuple(choices)
-    near = nearest(name, known)
+    near = nearest(name, choices, problems)
     if near:
         return f"write `{near}`?"
-    return "write one of " + ", ".join(f"`{each}`" for each in known) + "."
+    return "write one of " + ", ".join(f"`{each}`" for each in choices) + "."
 
 
 def _transposed(one: str, other: str) -> bool:

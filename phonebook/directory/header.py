@@ -38,7 +38,9 @@ def read_header(node: Node, problems: Problems) -> Header:
         what = quoted(key.value)
         if key.value not in _KEYS:
             problems.error(
-                "unknown-key", key, f"`directory` has no key {what}: {meant(key.value, _KEYS)}"
+                "unknown-key",
+                key,
+                f"`directory` has no key {what}: {meant(key.value, _KEYS, problems)}",
             )
         elif key.value == "extensions":
             extensions = _extensions(value, problems)
@@ -74,7 +76,7 @@ def read_settings(node: Node, problems: Problems) -> dict[str, str]:
             cure = (
                 f"it is set by {apart.flag} or {apart.variable}, not by who writes here."
                 if apart
-                else meant(key.value, _SETTINGS)
+                else meant(key.value, _SETTINGS, problems)
             )
             problems.error("unknown-key", key, f"`server` has no key {what}: {cure}")
             continue
@@ -150,7 +152,7 @@ def _referral(node: Node, problems: Problems) -> Referral | None:
             problems.error(
                 "unknown-key",
                 key,
-                f"A referral has no key {what}: {meant(key.value, _REFERRAL_KEYS)}",
+                f"A referral has no key {what}: {meant(key.value, _REFERRAL_KEYS, problems)}",
             )
             continue
         text = line(value, what, problems, NAME_OCTETS)

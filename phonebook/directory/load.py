@@ -5,7 +5,6 @@ all of them in one run, and no directory.
 """
 
 import os
-import stat
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -23,7 +22,18 @@ from phonebook.directory.check import (
     read_settings_early,
 )
 from phonebook.directory.entry import Directory
-from phonebook.directory.problems import DirectoryError, Position, Problem, Problems, cure, quoted
+from phonebook.directory.problems import (
+    MAX_PROBLEMS,
+    DirectoryError,
+    Position,
+    Problem,
+    Problems,
+    Severity,
+    cure,
+    quoted,
+)
+from phonebook.directory.regular import NotRegular, TooLarge, open_at_once, read_regular
+from phonebook.directory.within import LeadsOutError, Within
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -34,8 +44,6 @@ MAX_OCTETS = 1 << 30
 """Octets of all files that are read: where there are more, nothing is."""
 
 _LARGE = 1 << 20  # octets for whose reading a second process pays
-
-_NO_WAITING = getattr(os, "O_NONBLOCK", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +73,18 @@ def load(
     which share is read. Links lead `outside` of the tree only where that is allowed.
     """
     problems = Problems(str(path))
-    files, header = found(path, problems, outside)
+    files, header, within = found(path, problems, outside)
     theirs = {file: None for file in files[1::2] if file != header}
     if not pays(sum(map(size_of, theirs))):
         theirs = {}
 
     def read_theirs() -> list[tuple[Any, ...]]:
-        read = [read_file(file, may_head=False) for file in theirs]
+        read = read_some([*theirs], None, within)
         return [(part.packed(), part.read()) for part in read]
 
     begun = begin(read_theirs) if theirs else read_theirs
     mine = [file for file in files if file not in theirs]
-    parts = {}
-    for number, file in enumerate(mine):
-
-        def told(share: float, before: int = number) -> None:
-            if tell:
-                tell((before + share) / len(mine))
-
-        parts[file] = read_file(file, file == header, told)
+    parts = dict(zip(mine, read_some(mine, header, within, tell or nobody), strict=True))
     for file, (packed, entries) in zip(theirs, begun(), strict=True):
         parts[file] = Part.unpacked(str(file), lambda entries=entries: entries, packed)  # type: ignore[misc]
     return _loaded([parts[file] for file in files], problems, files)
@@ -91,10 +92,12 @@ def load(
 
 def found(
     path: str | os.PathLike[str], problems: Problems, outside: bool = False
-) -> tuple[list[Path], Path]:
-    """Return the files that a directory is made of, in their order, and which may have a header."""
+) -> tuple[list[Path], Path, Within | None]:
+    """Return the files that a directory is made of, in their order, and which may have a header;
+    of a tree, within what they have to be when they are read."""
     top = Path(path)
     files, header = [top], top
+    within = within_of(top, outside)
     if os.path.isdir(top):  # which does not raise, as Path's may
         names, refused = _tree(top, problems, outside)
         files, header = [Path(each) for each in names], top / HEADER_FILE
@@ -106,7 +109,12 @@ def found(
     if sum(map(size_of, files)) > MAX_OCTETS:
         _too_large(top, problems)
         files = []
-    return files, header
+    return files, header, within
+
+
+def within_of(path: Path, outside: bool) -> Within | None:
+    """Return within what the files of a directory have to be; None where they may be anywhere."""
+    return Within(path) if not outside and os.path.isdir(path) else None
 
 
 def pays(octets: int) -> bool:
@@ -122,10 +130,29 @@ def size_of(file: Path) -> int:
         return 0
 
 
-def read_file(file: Path, may_head: bool, tell: Tell = nobody) -> Part:
+def read_some(
+    files: list[Path], header: Path | None, within: Within | None, tell: Tell = nobody
+) -> list[Part]:
+    """Read files, unless those before have more errors than are told; one may have a header."""
+    parts: list[Part] = []
+    errors = 0
+    for number, file in enumerate(files):
+
+        def told(share: float, before: int = number) -> None:
+            tell((before + share) / len(files))
+
+        if errors > MAX_PROBLEMS:
+            parts.append(Part.unread(str(file)))
+            continue
+        parts.append(read_file(file, file == header, within, told))
+        errors += parts[-1].problems.errors
+    return parts
+
+
+def read_file(file: Path, may_head: bool, within: Within | None, tell: Tell = nobody) -> Part:
     """Read a file; one that cannot be read is an empty part."""
     problems = Problems(str(file))
-    data = octets(file, problems)
+    data = octets(file, problems, within)
     if data is None:
         return Part(str(file), problems, outlined([]), list)
     return read_part(data, str(file), may_head, tell)
@@ -139,13 +166,9 @@ def load_text(data: bytes, name: str) -> Loaded:
 def load_settings(path: Path, problems: Problems, outside: bool = False) -> dict[str, str]:
     """Return the settings of a directory, before and without its entries; none where none stand."""
     file = settings_file(path)
-    if file != path:
-        if not os.path.lexists(file):
-            return {}
-        if not outside and leads_out(file, path):
-            _led_out(str(file), problems)
-            return {}
-    data = octets(file, problems)
+    if file != path and not os.path.lexists(file):
+        return {}
+    data = octets(file, problems, within_of(path, outside))
     return {} if data is None else read_settings_early(data, problems)
 
 
@@ -160,12 +183,24 @@ def _loaded(parts: list[Part], problems: Problems, files: list[Path]) -> Loaded:
 
 
 def ordered(problems: Problems, files: list[Path]) -> list[Problem]:
-    """Return problems in the order of their places."""
+    """Return problems in the order of their places, no more than are told."""
     rank = {str(file): number for number, file in enumerate(files)}
-    return sorted(
+    in_order = sorted(
         problems,
         key=lambda each: (rank.get(each.where.file, -1), each.where.line, each.where.column),
     )
+    left: dict[Severity, int] = {"error": MAX_PROBLEMS, "warning": MAX_PROBLEMS}
+    told = []
+    for each in in_order:
+        left[each.severity] -= 1
+        if left[each.severity] >= 0:
+            told.append(each)
+    for severity, room in left.items():
+        if room < 0:
+            sentence = f"More than these {MAX_PROBLEMS:,} {severity}s are there: mend them first."
+            where = Position(problems.file, 1, 1)
+            told.append(Problem(severity, "too-many-problems", sentence, where))
+    return told
 
 
 def _tree(top: Path, problems: Problems, outside: bool) -> tuple[list[str], list[str]]:
@@ -175,6 +210,7 @@ def _tree(top: Path, problems: Problems, outside: bool) -> tuple[list[str], list
     """
     files: list[str] = []
     refused: list[str] = []
+    within = None if outside else Within(top)
     folders = [str(top)]
     seen = set()
     count = 0
@@ -199,14 +235,16 @@ def _tree(top: Path, problems: Problems, outside: bool) -> tuple[list[str], list
                 "the directory.",
             )
             return [], []
-        for each in reversed(entries):
+        inner: list[str] = []
+        for each in entries:
             is_folder = _is_folder(each)
             if each.name.startswith(".") or not (is_folder or each.name.endswith(SUFFIXES)):
                 continue
-            if not outside and each.is_symlink() and leads_out(Path(each.path), top):
+            if within and each.is_symlink() and not within.has(each.path):
                 refused.append(each.path)
             else:
-                (folders if is_folder else files).append(each.path)
+                (inner if is_folder else files).append(each.path)
+        folders += sorted(inner, key=_octet_order, reverse=True)  # the first is read next
     return sorted(files, key=_octet_order), sorted(refused, key=_octet_order)
 
 
@@ -223,7 +261,7 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 
 def leads_out(file: Path, top: Path) -> bool:
     """Return whether a file below a folder is not within it once all links are followed."""
-    return not Path(os.path.realpath(file)).is_relative_to(os.path.realpath(top))
+    return not Within(top).has(file)
 
 
 def _led_out(link: str, problems: Problems) -> None:
@@ -235,26 +273,27 @@ def _led_out(link: str, problems: Problems) -> None:
     )
 
 
-def octets(file: Path, problems: Problems) -> bytes | None:
-    """Return what a file holds; None, once reported, where it cannot be read."""
+def octets(file: Path, problems: Problems, within: Within | None) -> bytes | None:
+    """Return what a file holds; None, once reported, where it cannot be read or leads out."""
     where = Position(str(file), 1, 1)
+
+    def opener(name: str, flags: int) -> int:
+        return within.open(file, flags) if within else open_at_once(name, flags)
+
     try:
-        if os.path.exists(file):  # nothing but a file is even opened: a device might act on it
-            _see_file(os.stat(file))
-        with open(file, "rb", opener=_open) as opened:
-            status = os.fstat(opened.fileno())
-            _see_file(status)
-            if status.st_size <= MAX_OCTETS:
-                return opened.read()
-            _too_large(file, problems)
+        return read_regular(file, MAX_OCTETS, opener)
     except (FileNotFoundError, ValueError):  # a path with a NUL in it leads nowhere
         problems.error(
             "missing",
             where,
             f"There is no {quoted(str(file))}: name a file or a folder that exists.",
         )
-    except _NoFile as error:
+    except LeadsOutError:
+        _led_out(str(file), problems)
+    except NotRegular as error:
         problems.error("not-a-file", where, str(error))
+    except TooLarge:
+        _too_large(file, problems)
     except OSError as error:
         _unreadable(file, error, problems)
     return None
@@ -267,20 +306,6 @@ def _too_large(path: Path, problems: Problems) -> None:
         f"This has more than {MAX_OCTETS:,} octets to read: take away what is not of the "
         "directory.",
     )
-
-
-class _NoFile(OSError):
-    """This is not a file: name a file or a folder."""
-
-
-def _see_file(status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise _NoFile(_NoFile.__doc__)
-
-
-def _open(name: str, flags: int) -> int:
-    """Open without waiting for whoever writes into a pipe that took the file's place."""
-    return os.open(name, flags | _NO_WAITING)
 
 
 def _unreadable(file: Path, error: OSError, problems: Problems) -> None:

@@ -5,11 +5,17 @@ Implements the section "Problems" of spec/directory.md.
 
 import errno
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
 Severity = Literal["error", "warning"]
+
+MAX_PROBLEMS = 1_000
+"""Errors that a run tells, and warnings: where there are more, it says so instead."""
+
+_COMPARED = 200_000  # names with which misspelt ones are compared, at most, in a file
 
 # Characters of a quoted value that a sentence shows before it cuts the value short.
 SHOWN_CHARACTERS = 60
@@ -54,25 +60,53 @@ class Placed(Protocol):
 
 
 class Problems(list[Problem]):
-    """The problems found so far in a file. A checker notes them and reads on."""
+    """The problems found so far in a file. A checker notes them and reads on.
+
+    Of either severity, one more than are told is kept: then there are more.
+    """
 
     def __init__(self, file: str) -> None:
         """Begin with none."""
         super().__init__()
         self.file = file
+        self._noted = Counter[Severity]()
+        self._compared = 0
 
     def error(self, code: str, at: Placed | Position, sentence: str) -> None:
         """Note what keeps the directory from being served."""
-        self.append(Problem("error", code, sentence, self._where(at)))
+        self._note("error", code, at, sentence)
 
     def warning(self, code: str, at: Placed | Position, sentence: str) -> None:
         """Note what is allowed but probably not meant."""
-        self.append(Problem("warning", code, sentence, self._where(at)))
+        self._note("warning", code, at, sentence)
+
+    def _note(self, severity: Severity, code: str, at: Placed | Position, sentence: str) -> None:
+        if self._noted[severity] <= MAX_PROBLEMS:
+            self._noted[severity] += 1
+            self.append(Problem(severity, code, sentence, self._where(at)))
 
     def _where(self, at: Placed | Position) -> Position:
         if isinstance(at, Position):
             return at
         return Position(self.file, at.start_mark.line + 1, at.start_mark.column + 1)
+
+    @property
+    def errors(self) -> int:
+        """How many errors were noted here."""
+        return self._noted["error"]
+
+    @property
+    def full(self) -> bool:
+        """Whether a further error would not be told."""
+        return self.errors > MAX_PROBLEMS
+
+    def may_compare(self, count: int) -> bool:
+        """Whether a name may be compared with so many, to say which of them was meant.
+
+        That takes long, and of the first mistakes it is enough.
+        """
+        self._compared += count
+        return self._compared - count < _COMPARED
 
     @property
     def fatal(self) -> bool:

@@ -4,7 +4,7 @@ Implements the sections "Entries", "Fields", "Unlisted" and "Views" of spec/dire
 """
 
 import re
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import chain
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -297,7 +297,7 @@ class _Reader:
             )
 
     def _bad_name(self, name: str, key: Scalar) -> None:
-        near = nearest(name, KNOWN)
+        near = nearest(name, KNOWN, self.problems)
         advice = f"write `{near}`?" if near else "write a word such as `phone`."
         self.problems.error(
             "bad-field-name",
@@ -311,7 +311,9 @@ class _Reader:
         if kind not in KINDS:
             where = self.places["kind"]
             self.problems.error(
-                "bad-kind", where, f"There is no kind {quoted(kind)}: {meant(kind, KINDS)}"
+                "bad-kind",
+                where,
+                f"There is no kind {quoted(kind)}: {meant(kind, KINDS, self.problems)}",
             )
             return KINDS[0]
         return kind
@@ -393,12 +395,17 @@ class _Reader:
             self._check_hidden(text, at, "bad-unlisted", "be unlisted")
         return False, frozenset(text for text, _ in found)
 
+    @cached_property
+    def _bases(self) -> set[str]:
+        """The fields that were written, without their subtypes."""
+        return {*map(_base, self.places)}
+
     def _check_hidden(self, name: str, at: Scalar, code: str, what: str) -> None:
         """Hold what is to be hidden to be a field of the entry that can be."""
         if name in SINGLE - {"family"}:
             self.problems.error(code, at, f"`{name}` cannot {what}: remove it.")
-        elif name not in self.places and name not in map(_base, self.places):
-            near = nearest(name, self.places)
+        elif name not in self.places and name not in self._bases:
+            near = nearest(name, self.places, self.problems)
             advice = f"write `{near}`?" if near else "remove it, or write the field."
             self.problems.error(
                 code, at, f"The entry has no field {quoted(name)} that could {what}: {advice}"
@@ -431,9 +438,10 @@ class _Reader:
         if not node.items:
             self.problems.error("empty-value", node, "`view` is empty: remove the line.")
         found = {}
+        bases = {*map(_base, hidden)}
         for name, (key, value) in node.items.items():
             self._check_hidden(name, key, "bad-view", "be of a view")
-            if any(name in (each, _base(each)) or _base(name) == each for each in hidden):
+            if name in hidden or name in bases or _base(name) in hidden:
                 self.problems.error(
                     "unlisted-of-view",
                     key,

@@ -19,9 +19,12 @@ class TooLarge(OSError):
     """This has more octets than are read."""
 
 
-def open_at_once(name: str, flags: int) -> int:
-    """Open without waiting for whoever writes into a pipe that took the file's place."""
-    return os.open(name, flags | _NO_WAITING)
+def open_at_once(name: str, flags: int, folder: int | None = None) -> int:
+    """Open without waiting for whoever writes into a pipe that took the file's place.
+
+    It is in an open `folder`, if one is given.
+    """
+    return os.open(name, flags | _NO_WAITING, dir_fd=folder)
 
 
 def read_regular(file: Path, most: int, opener: Callable[[str, int], int] = open_at_once) -> bytes:

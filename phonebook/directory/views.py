@@ -14,6 +14,8 @@ from phonebook.directory.problems import Problems, quoted
 from phonebook.directory.values import NAME_OCTETS, line, lines, pairs
 
 MAX_VIEWS = 8
+MAX_TESTS = 64
+"""Networks of a view, and certificates: whoever asks is held against each."""
 
 RESERVED = "public"
 """What messages call the view of those who have no other: no view may bear this name."""
@@ -44,7 +46,7 @@ def read_views(node: Node, problems: Problems) -> tuple[View, ...]:
     found: dict[str, View] = {}
     includes: dict[str, Sequence[tuple[str, Node]]] = {}
     networks: list[tuple[str, Network]] = []
-    for item in node.items:
+    for item in node.items[:MAX_VIEWS]:
         reader = _Reader(item, problems, networks)
         if reader.name in found:
             problems.error(
@@ -86,7 +88,7 @@ class _Reader:
                 problems.error(
                     "unknown-key",
                     key,
-                    f"A view has no key {quoted(key.value)}: {meant(key.value, _KEYS)}",
+                    f"A view has no key {quoted(key.value)}: {meant(key.value, _KEYS, problems)}",
                 )
         if "name" in values:
             self._read_name(values["name"])
@@ -95,7 +97,7 @@ class _Reader:
         if "certificates" in values:
             self._read_certificates(values["certificates"])
         if "includes" in values:
-            self.includes += lines(values["includes"], "`includes`", problems)
+            self.includes += dict(lines(values["includes"], "`includes`", problems)).items()
         if not values and len(problems) > before:
             return  # it is no mapping
         if "name" not in values:
@@ -135,7 +137,14 @@ class _Reader:
         self.name = name or ""
 
     def _read_networks(self, node: Node, before: list[tuple[str, Network]]) -> None:
-        for text, at in lines(node, "`networks`", self.problems):
+        found = lines(node, "`networks`", self.problems)
+        if len(found) > MAX_TESTS:
+            self.problems.error(
+                "too-many-networks",
+                found[MAX_TESTS][1],
+                f"A view has {MAX_TESTS} networks at most: write larger ones.",
+            )
+        for text, at in found[:MAX_TESTS]:
             network, mistake = _network(text)
             if network is None:
                 self.problems.error("bad-network", at, mistake)
@@ -149,6 +158,7 @@ class _Reader:
                         f"`{network}` lies in `{other}`, and who asks from there has the view "
                         f"{quoted(view)}, which stands first: write that view below this one.",
                     )
+                    break
         before += [(self.name, each) for each in self.networks]
 
     def _read_certificates(self, node: Node) -> None:
@@ -160,7 +170,14 @@ class _Reader:
                     "`certificates` is a list; write `- key:` or `- name:` for each.",
                 )
             return
-        for item in node.items:
+        if len(node.items) > MAX_TESTS:
+            self.problems.error(
+                "too-many-certificates",
+                node.items[MAX_TESTS],
+                f"A view has {MAX_TESTS} certificates at most: remove the others, or have "
+                "one name stand in several.",
+            )
+        for item in node.items[:MAX_TESTS]:
             self._read_certificate(item)
 
     def _read_certificate(self, node: Node) -> None:
@@ -172,7 +189,7 @@ class _Reader:
                     "unknown-key",
                     key,
                     f"A certificate has no key {quoted(key.value)}: "
-                    f"{meant(key.value, _CERTIFICATE_KEYS)}",
+                    f"{meant(key.value, _CERTIFICATE_KEYS, self.problems)}",
                 )
                 continue
             found += 1
@@ -256,7 +273,7 @@ def _check_includes(
         elif other == name:
             problems.error("view-cycle", at, f"{quoted(name)} includes itself: remove the line.")
         elif other not in others:
-            advice = meant(other, others) if others else "remove the line."
+            advice = meant(other, others, problems) if others else "remove the line."
             problems.error("unknown-view", at, f"There is no other view {quoted(other)}: {advice}")
         elif name in header.sees(other):
             problems.error(

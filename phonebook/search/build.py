@@ -29,6 +29,7 @@ from phonebook.search.tables import (
     OTHER,
     PAIRS,
     ROWS,
+    STEPS,
     TEXTS,
     WEIGHT,
     Tables,
@@ -223,15 +224,23 @@ class _Words:
 
 
 def hashed(octets: Sequence[bytes]) -> "array[int]":
-    """Return a table of open addressing, half of it free: number + 1 at crc32 modulo its size."""
+    """Return a table of open addressing, half of it free: number + 1 at crc32 modulo its size.
+
+    Behind it stand those for which too many steps were to go; see `beyond`.
+    """
     size = 2 * len(octets) + 1
-    table = [0] * size
+    table, others = [0] * size, []
     for number, each in enumerate(octets, 1):
-        place = crc32(each) % size
-        while table[place]:
+        place, left = crc32(each) % size, STEPS
+        while left and table[place]:
             place = place + 1 if place + 1 < size else 0
-        table[place] = number
-    return array("I", table)
+            left -= 1
+        if left:
+            table[place] = number
+        else:
+            others.append(number)
+    others.sort(key=lambda number: octets[number - 1])
+    return array("I", table + others)
 
 
 def _ends(texts: Sequence[str]) -> "array[int]":

@@ -26,7 +26,7 @@ KINDS = ("person", "group", "service", "place")
 PLAIN = frozenset({"email", "url"})
 """Fields whose words, like those of ids, have one spelling each (9.2)."""
 
-FORMAT = "3"
+FORMAT = "4"
 """Changes with what a piece is made of, and with what it means."""
 
 LONG = 7  # digits of a number in full

@@ -4,7 +4,8 @@ What a table means is said here alone; `build` fills them and `match` reads them
 memoryview over memory or over a file: matching cannot tell which.
 """
 
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 
 FORMATS: Mapping[str, str] = {
@@ -43,6 +44,10 @@ HEAVY_COLUMNS = 7
 FAMILY, NAME, ALIAS, OTHER, ECHOES = range(5)
 """The classes of section 9.5, and echoes; the first three are also the first slots."""
 
+STEPS = 128
+"""Places of an open-addressed table, twice as large as what is in it, that are looked at for one
+word: by chance they never are. More are only taken by who looks for words of one checksum."""
+
 OFFSET, END, WEIGHT, ONLY, TEXTS, PAIRS, ROWS = range(7)
 COLUMNS = ROWS + ECHOES + 1
 """What `word_columns` has of each word."""
@@ -65,7 +70,8 @@ class Tables:
     """So many columns for each word, and once more behind the last: one next to another, since
     they are asked together, and a word lies anywhere. See `column`."""
     word_hash: memoryview
-    """Open addressing: word number + 1 at crc32 of the word, modulo the (even) size, and on."""
+    """Open addressing: word number + 1 at crc32 of the word, modulo twice the words and 1, and on;
+    behind that, in octet order, the numbers that found no place within STEPS."""
     row_slots: memoryview
     row_offsets: memoryview
     """Where each row's postings begin, and the end."""
@@ -116,6 +122,15 @@ class Tables:
     def parts(self) -> dict[str, memoryview]:
         """Return the tables by name."""
         return {each.name: getattr(self, each.name) for each in fields(self)[3:]}
+
+
+def beyond(table: memoryview, size: int, wanted: bytes, text: Callable[[int], bytes]) -> int:
+    """Return the number + 1 of what found no place in a table of this size, 0 if it is not there.
+
+    `text` returns what has such a number.
+    """
+    place = bisect_left(table, wanted, size, key=text)
+    return table[place] if place < len(table) and text(table[place]) == wanted else 0
 
 
 def ending_code(digits: str) -> int:

@@ -21,9 +21,11 @@ from phonebook.search.tables import (
     ONLY,
     OTHER,
     ROWS,
+    STEPS,
     TEXTS,
     WEIGHT,
     Tables,
+    beyond,
 )
 
 BEGINNING = 4
@@ -79,19 +81,26 @@ class Words:
         self._rows = [tables.column(ROWS + rank) for rank in range(ECHOES + 1)]
         self._count = len(self._ends) - 1
         self._row_offsets, self._postings = tables.row_offsets, tables.postings
-        self._size = len(tables.word_hash)
+        self._size = 2 * self._count + 1
         self._first_text = len(tables.row_slots) - len(tables.text_starts) + 1
 
     def word(self, word: bytes) -> int:
         """Return the number of a word, -1 where there is none."""
-        size = self._size
+        size, left = self._size, STEPS
         place = crc32(word) % size
         while number := self._hash[place]:
             start = self._offsets[number - 1]
             if self._text[start : self._offsets[number]] == word:
                 return number - 1
             place = place + 1 if place + 1 < size else 0
+            left -= 1
+            if not left:
+                return beyond(self._hash, size, word, self._word) - 1
         return -1
+
+    def _word(self, number: int) -> bytes:
+        """Return the text of a word by its number + 1."""
+        return bytes(self._text[self._offsets[number - 1] : self._offsets[number]])
 
     def beginning(self, word: bytes) -> tuple[int, int]:
         """Return the range of the words that begin so."""

@@ -76,6 +76,7 @@ def serve(options: Options, ready: Callable[[str], None]) -> int:
     if options.metrics and not metrics:
         metrics = _bind_metrics(*options.metrics, options.said_by.get("metrics", "metrics"))
     unicode_tables()  # which another user may not be able to read
+    reactor = steady_reactor()  # nor its modules
     account.become(options.user)
     credentials = credentials_of(options)
     tls = tls_of(credentials)
@@ -92,7 +93,7 @@ def serve(options: Options, ready: Callable[[str], None]) -> int:
     budgets = new_budgets()
     state = state_of(options, served, tls, mapped_budgets(os.dup(budgets)))
     running = _Running(
-        steady_reactor(),
+        reactor,
         options,
         state,
         budgets,
@@ -279,6 +280,7 @@ class _Running:
         if self.ended_by:  # a second signal changes nothing
             return
         self.ended_by = number
+        self.reloader.stop()
         if not others:
             self.manager.stopping()
         if self.control:

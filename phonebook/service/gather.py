@@ -20,8 +20,9 @@ from phonebook.beside import Begin
 from phonebook.directory.check import Part, check_across, outlined, read_part
 from phonebook.directory.entry import Directory, Entry, Header
 from phonebook.directory.load import found, octets, ordered, pays, read_file, size_of
-from phonebook.directory.problems import Problem, Problems
+from phonebook.directory.problems import MAX_PROBLEMS, Problem, Problems
 from phonebook.directory.read_entry import Read
+from phonebook.directory.within import Within
 from phonebook.search.piece import FORMAT
 from phonebook.search.spell import NOTHING, Near, near_tables
 from phonebook.service.snapshot import Compiled, Portion, alike_views, combine, portion
@@ -54,31 +55,36 @@ def gather(
     What the keeper does not have is made, of every second run by what `begin` begins.
     """
     problems = Problems(str(path))
-    files, may_head = found(path, problems, outside)
-    head = [read_file(may_head, may_head=True)] if may_head in files else []
+    files, may_head, within = found(path, problems, outside)
+    head = [read_file(may_head, True, within)] if may_head in files else []
     header = head[0].header if head else Header()
-    runs = [_Run(each, header) for each in _runs([file for file in files if file != may_head])]
+    others = [file for file in files if file != may_head]
+    runs = [_Run(each, header, within) for each in _runs(others)]
     kept = {run.key: made for run in runs if (made := keeper.get(run.key))}
     missing = [run for run in runs if run.key not in kept]
     mine, theirs = missing[::2], missing[1::2]
     if not pays(sum(run.size for run in theirs)):
         mine, theirs = missing, []
 
-    def make(chosen: Sequence[_Run]) -> list[Plain]:
-        made = []
+    def make(chosen: Sequence[_Run]) -> dict[str, Plain]:
+        """Return what they bring, by key, until there are more errors than are told."""
+        made: dict[str, Plain] = {}
+        errors = 0
         for run in chosen:
-            made.append(run.made(header))
-            if made[-1][1]:
-                keeper.put(run.key, made[-1])
+            if errors <= MAX_PROBLEMS:
+                made[run.key] = run.made(header)
+                errors += run.errors
+                if made[run.key][1]:
+                    keeper.put(run.key, made[run.key])
         return made
 
-    begun = begin(lambda: make(theirs)) if theirs else list
-    kept |= zip([run.key for run in mine], make(mine), strict=True)
-    kept |= zip([run.key for run in theirs], begun(), strict=True)
+    begun = begin(lambda: make(theirs)) if theirs else dict
+    kept |= make(mine)
+    kept |= begun()
 
     parts = {part.file: part for part in head}
     for run in runs:
-        run.parts = run.unpacked(kept[run.key][0])
+        run.parts = run.unpacked(kept[run.key][0]) if run.key in kept else run.unread()
         parts |= {part.file: part for part in run.parts}
     header, settings = check_across([parts[str(file)] for file in files], problems)
     if problems.fatal:
@@ -189,13 +195,15 @@ def _runs(files: Sequence[Path]) -> list[list[Path]]:
 class _Run:
     """Some files in a row."""
 
-    def __init__(self, files: Sequence[Path], header: Header) -> None:
+    def __init__(self, files: Sequence[Path], header: Header, within: Within | None) -> None:
         """Read their octets."""
         self.parts: list[Part] = []
+        self.errors = 0
         self._files = [str(file) for file in files]
         self._problems = [Problems(str(file)) for file in files]
         self._octets = [
-            octets(file, problems) for file, problems in zip(files, self._problems, strict=True)
+            octets(file, problems, within)
+            for file, problems in zip(files, self._problems, strict=True)
         ]
         dialling = repr(replace(header, name="", contact="", referrals=(), views=()))
         digests = ["none" if each is None else sha256(each).hexdigest() for each in self._octets]
@@ -215,6 +223,7 @@ class _Run:
         nothing that is hidden elsewhere; of parts with errors, they alone."""
         parts = self._read()
         packed = [part.packed() for part in parts]
+        self.errors = sum(part.problems.errors for part in parts)
         if any(part.problems.fatal for part in parts):
             return packed, {}
         views = ("", *(each.name for each in header.views))
@@ -226,6 +235,10 @@ class _Run:
             Part.unpacked(file, partial(self._again, number), each)
             for number, (file, each) in enumerate(zip(self._files, packed, strict=True))
         ]
+
+    def unread(self) -> list[Part]:
+        """Return the parts where they are not looked at."""
+        return [Part.unread(file) for file in self._files]
 
     def _again(self, number: int) -> list[Read]:
         data = self._octets[number]

@@ -23,7 +23,7 @@ from phonebook.search.match import Index
 from phonebook.search.near import Nearest
 from phonebook.search.piece import Piece, piece
 from phonebook.search.spell import Near, near_tables
-from phonebook.search.tables import Tables
+from phonebook.search.tables import STEPS, Tables, beyond
 from phonebook.search.ways import MAX_MATCHES, TooBroadError
 from phonebook.wire.codes import (
     CONNECTION_TIME,
@@ -78,7 +78,7 @@ class Shelf:
     def find(self, id: bytes) -> tuple[int, bytes]:
         """Return number and lines of the entry with an id, -1 and nothing where there is none."""
         octets, offsets, ids = self.octets, self.offsets, self.ids
-        size = len(ids)
+        size, left = 2 * len(offsets) - 1, STEPS
         first_line = b"id: %b\r" % id
         place = crc32(id) % size
         while number := ids[place]:
@@ -86,7 +86,15 @@ class Shelf:
             if lines.startswith(first_line):
                 return number - 1, lines
             place = place + 1 if place + 1 < size else 0
+            left -= 1
+            if not left:
+                number = beyond(ids, size, id, self._id)
+                return (number - 1, self.get(number - 1)) if number else (-1, b"")
         return -1, b""
+
+    def _id(self, number: int) -> bytes:
+        """Return the id of an entry by its number + 1."""
+        return self.get(number - 1).partition(b"\r")[0].removeprefix(b"id: ")
 
 
 @dataclass(frozen=True, slots=True)

@@ -236,6 +236,16 @@ def test_compile_and_serve_have_one_cache(lab: Path) -> None:
     assert Path(done.stdout.strip()).parent.resolve() == (lab.parent / "kept").resolve()
 
 
+def test_compile_heeds_only_what_it_needs(lab: Path) -> None:
+    """The rest is judged where it is known: a flag of the server may complete it."""
+    write(lab / "phonebook.yaml", "server: {tls-key: tls/server.key}\n")
+    assert phonebook("config", lab).returncode == 2
+    place = lab.parent / "kept"
+    done = phonebook("compile", "--cache", place, lab)
+    assert done.returncode == 0 and done.stderr == ""
+    assert phonebook("compile", lab, PHONEBOOK_LINKS_OUT="maybe").returncode == 2
+
+
 def test_choose_is_pure() -> None:
     chosen = choose({"port": 5}, {}, {"port": "6", "tls-key": "kept"}, Path("/lab"))
     assert chosen["port"].value == 5

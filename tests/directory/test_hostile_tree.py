@@ -2,9 +2,12 @@
 
 import os
 import socket
+import time
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commands import phonebook, shown
@@ -12,8 +15,17 @@ from commands import phonebook, shown
 from phonebook import store
 from phonebook.cli.flags import in_force
 from phonebook.directory import load as loading
-from phonebook.directory.load import MAX_NAMES, MAX_OCTETS, directory_files, load, load_settings
-from phonebook.directory.problems import Problems
+from phonebook.directory.check import MAX_FIELDS
+from phonebook.directory.load import (
+    MAX_NAMES,
+    MAX_OCTETS,
+    directory_files,
+    load,
+    load_settings,
+    load_text,
+)
+from phonebook.directory.problems import MAX_PROBLEMS, Problems
+from phonebook.directory.views import MAX_TESTS
 from phonebook.settings import SETTINGS, SettingError
 from phonebook.share import share
 
@@ -233,6 +245,118 @@ def test_there_may_be_too_many_files(lab: Path, monkeypatch: pytest.MonkeyPatch)
     assert store.fingerprint(lab) == ()
 
 
+@pytest.mark.parametrize("what", ["the file", "a folder above it"])
+def test_a_link_that_is_switched_while_it_is_read(
+    lab: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """What leads out after it was looked at is not read all the same."""
+    (lab / "sub").mkdir()
+    (lab / "sub/secret.yaml").write_text("- name: Good\n")
+    (lab / "y.yaml").symlink_to("sub/secret.yaml")
+    assert codes(lab) == ["duplicate-id"], "a link within is followed"
+    (lab / "y.yaml").unlink()
+    tree = loading._tree
+
+    def switched(*arguments: Any) -> Any:
+        found = tree(*arguments)
+        if what == "the file":
+            (lab / "sub/secret.yaml").unlink()
+            (lab / "sub/secret.yaml").symlink_to(lab.parent / "other/secret.yaml")
+        else:
+            (lab / "sub").rename(lab / ".sub")
+            (lab / "sub").symlink_to("../other")
+        return found
+
+    monkeypatch.setattr(loading, "_tree", switched)
+    (problem,) = load(lab).problems
+    assert problem.code == "outside"
+
+
+def test_a_file_that_grows_is_read_no_further_than_the_bound(
+    lab: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = lab / "people.yaml"
+    status = os.stat(file)
+    monkeypatch.setattr(os, "fstat", lambda _: status)
+    with file.open("a") as grows:
+        grows.write("- name: Bob\n")
+    assert ids(lab) == ["ada", "bob"]
+    monkeypatch.setattr(loading, "MAX_OCTETS", status.st_size + 2)
+    assert codes(file) == ["too-large"]
+
+
+def test_a_folder_is_read_under_its_first_name(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In whatever order the system lists them."""
+    (lab / "m").mkdir()
+    (lab / "m/one.yaml").write_text("- name: Bob\n")
+    for name in ("a", "z"):
+        (lab / name).symlink_to("m")
+    scandir = os.scandir
+
+    for turned in (False, True):
+
+        @contextmanager
+        def listed(path: str, turned: bool = turned) -> Iterator[list[os.DirEntry[str]]]:
+            with scandir(path) as entries:
+                yield sorted(entries, key=lambda each: each.name, reverse=turned)
+
+        monkeypatch.setattr(os, "scandir", listed)
+        assert directory_files(lab) == [lab / "a/one.yaml", lab / "people.yaml"]
+
+
+@pytest.mark.parametrize("text", ["-\n", "- name:\n  phone: [x]\n  phone.a: x\n"])
+def test_problems_are_told_up_to_a_bound(lab: Path, text: str) -> None:
+    """Of many files, and of those that a second process reads; the rest is not looked at."""
+    for number in range(4):
+        (lab / f"{number}.yaml").write_text(text * 2_000)
+    problems = load(lab).problems
+    assert sum(each.severity == "error" for each in problems) == MAX_PROBLEMS + 1
+    last = [each for each in problems if each.code == "too-many-problems"]
+    assert [each.severity for each in last][:1] == ["error"] and problems[-1] == last[-1]
+    assert len(problems) <= 2 * MAX_PROBLEMS + 2
+    made = store.make(lab, None)
+    assert made.compiled is None and len(made.problems) == len(problems)
+
+
+def test_warnings_refuse_nothing_however_many(lab: Path) -> None:
+    """And an error behind them is told."""
+    (lab / "x.yaml").write_text("- name: A\n  phone: [" + "x, " * 1_500 + "x]\n  id: a\n")
+    warned = load_text(b"".join(b"- {name: N%d, phone: x}\n" % n for n in range(1_500)), "x")
+    assert warned.directory and len(warned.problems) == MAX_PROBLEMS + 1
+    assert warned.problems[-1].severity == "warning"
+    text = b"".join(b"- {name: N%d, phone: x}\n" % n for n in range(1_500)) + b"- name: N1\n"
+    found = load_text(text, "x")
+    assert found.directory is None
+    assert [each.code for each in found.problems if each.severity == "error"] == ["duplicate-id"]
+
+
+def test_what_is_compared_to_make_suggestions_is_bounded() -> None:
+    """By names, so that there are many of few."""
+    many = range(1_500)
+    text = "- name: x\n  unlisted: [" + ", ".join(f"g{each:05}x" for each in many) + "]\n"
+    text += "".join(f"  f{each:05}: v\n" for each in many)
+    began = time.process_time()
+    problems = load_text(text.encode(), "x").problems
+    assert time.process_time() - began < 2.5, "4.9 s it took without a bound"
+    assert len(problems) == MAX_PROBLEMS + 1
+    few = "- name: x\n  phone: 1\n  unlisted: [" + "phon, " * 50 + "phon]\n"
+    assert str(load_text(few.encode(), "x").problems).count("`phone`?") == 51
+
+
+def test_fields_have_a_bound(lab: Path) -> None:
+    """The place of each has to be a number of two octets; the first too many is named."""
+    per_entry = 500
+    lines = [f"x{number:05}: 1\n" for number in range(MAX_FIELDS - 1)]  # and `name`
+    text = ""
+    for start in range(0, len(lines), per_entry):
+        text += f"- name: N{start}\n  " + "  ".join(lines[start : start + per_entry])
+    assert load_text(text.encode(), "x").problems == []
+    text += "- name: Last\n  phone.one: 1\n"
+    (problem,) = load_text(text.encode(), "x").problems
+    assert problem.code == "too-many-fields" and "`phone.one`" in problem.sentence
+    assert problem.where.line == text.count("\n") - 1
+
+
 def test_a_small_file_stays_small(lab: Path) -> None:
     """A billion of anything, by aliases, is refused at the first anchor; so is code."""
     bomb = "a: &a [x, x, x]\n" + "".join(
@@ -249,3 +373,5 @@ def test_a_small_file_stays_small(lab: Path) -> None:
 def test_the_norm_has_the_bounds_of_the_code() -> None:
     said = share("spec/directory.md").read_text("utf-8")
     assert f"most {MAX_NAMES:,} files and folders" in said and f"{MAX_OCTETS:,} octets" in said
+    assert f"{MAX_FIELDS:,} different names" in said and f"{MAX_PROBLEMS:,} errors" in said
+    assert f"at most {MAX_TESTS} networks" in said and f"at most {MAX_TESTS} certificates" in said

@@ -4,10 +4,12 @@ import contextlib
 import ctypes
 import errno
 import functools
+import itertools
 import logging
 import os
 import resource
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -23,6 +25,8 @@ from running import WAIT, Server, write
 from twisted.internet import defer
 from twisted.internet.task import Clock
 
+from phonebook import store
+from phonebook.directory.load import load
 from phonebook.directory.problems import DirectoryError, Position, Problem
 from phonebook.server import door, reload
 from phonebook.server.door import Door
@@ -260,25 +264,16 @@ def test_what_may_not_be_read(serve: Serve, lab: Path, readable: Path, what: str
     assert logged(server, REFUSED) == logged(server, "reloaded: ") == 1
 
 
-class Reactor(Clock):
-    """A clock in whose threads everything is done at once."""
-
-    def getThreadPool(self) -> None:
-        return None
-
-
 class Watched:
-    """A reloader without a process: what it is to read, and what comes of it."""
+    """A reloader without a process and threads: what it is to read, and what comes of it."""
 
     def __init__(self, lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Watch a directory."""
         self.reading: Callable[[], None] = lambda: None
         self.count = 0
-        self.clock = Reactor()
+        self.clock = Clock()
         monkeypatch.setattr(reload, "read_served", self._read)
-        monkeypatch.setattr(
-            reload, "deferToThreadPool", lambda _, __, work, *more: defer.execute(work, *more)
-        )
+        monkeypatch.setattr(reload, "_in_thread", lambda _, work: defer.execute(work))
         self.state = State(read_served(lab, lambda _: Terms()))
         self.reloader = Reloader(lab, fingerprint(lab), self.state, lambda _: Terms())
         self.reloader.begin(self.clock)  # type: ignore[arg-type]
@@ -367,6 +362,186 @@ def test_what_changes_while_it_is_read_is_read_again(
     assert (watched.count, watched.state.served) == (1, before)
     watched.wait(2)
     assert (watched.count, watched.state.served.public.count) == (2, 3)
+
+
+@pytest.mark.parametrize("when", ["between looks", "while it is read"])
+def test_what_changes_without_pause_is_served_all_the_same(
+    lab: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, when: str
+) -> None:
+    """Not at once, but soon; and that it may be half of each is told once."""
+    watched = Watched(lab, monkeypatch)
+    before = watched.state.served
+
+    def touch() -> None:
+        file = lab / f"{next(numbers)}.yaml"
+        file.write_text("- name: Grace\n")
+        file.with_name("more.yaml").unlink(missing_ok=True)
+        file.rename(lab / "more.yaml")
+
+    def look(*more: Any) -> Any:
+        if when == "between looks":
+            touch()
+        return fingerprint(*more)
+
+    numbers = itertools.count()
+    monkeypatch.setattr(reload, "fingerprint", look)
+    if when == "while it is read":
+        watched.reading = touch
+    change(lab, "4711", "4799")
+    watched.wait(2)
+    assert watched.state.served == before
+    watched.wait(30)
+    assert watched.state.served.public.count == 3
+    assert sum("without pause" in each.getMessage() for each in caplog.records) == 1
+    watched.reading = lambda: None
+    monkeypatch.setattr(reload, "fingerprint", fingerprint)
+    watched.wait(2)
+    count = watched.count
+    watched.wait(60)
+    assert watched.count == count, "it rests where nothing changes"
+
+
+def test_a_look_that_fails_is_not_the_last(
+    lab: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    watched = Watched(lab, monkeypatch)
+    realpath = os.path.realpath
+
+    def switched(path: Any, *_: object) -> Any:
+        if path == lab:
+            return realpath(path)
+        raise OSError(errno.EINVAL, "Invalid argument")  # a link became a file meanwhile
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    (lab / "more.yaml").symlink_to(".more")
+    (lab / ".more").write_text("- name: Grace\n")
+    monkeypatch.setattr(os.path, "realpath", switched)
+    assert [link for link, *_ in fingerprint(lab)][-1] == str(lab / "more.yaml")
+    assert {each.code for each in load(lab).problems} == {"outside"}
+    monkeypatch.setattr(reload, "fingerprint", fail)
+    watched.wait(10)
+    assert [each.getMessage() for each in caplog.records] == [
+        "the directory cannot be looked at: [Errno 22] Invalid argument"
+    ]
+    monkeypatch.setattr(os.path, "realpath", realpath)
+    monkeypatch.setattr(reload, "fingerprint", fingerprint)
+    watched.wait(2)
+    assert watched.state.served.public.count == 3
+
+
+def test_what_takes_long_to_look_at_is_looked_at_less_often(
+    lab: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And never twice at once; by what it costs, not by how long something else took."""
+    watched = Watched(lab, monkeypatch)
+    spent = iter(itertools.count())  # a second in each look
+    monkeypatch.setattr(time, "thread_time", lambda: next(spent))
+    looks = []
+    found = fingerprint(lab)
+
+    def look(*_: object) -> store.Fingerprint:
+        looks.append(watched.clock.seconds())
+        return found
+
+    monkeypatch.setattr(reload, "fingerprint", look)
+    watched.wait(100)
+    assert looks == [0.5, 20.5, 40.5, 60.5, 80.5]
+    waiting: list[defer.Deferred[None]] = []
+
+    def begin(*_: object) -> defer.Deferred[None]:
+        waiting.append(defer.Deferred())
+        return waiting[-1]
+
+    monkeypatch.setattr(reload, "_in_thread", begin)
+    watched.wait(100)
+    assert len(waiting) == 1
+
+
+@pytest.fixture
+def large(lab: Path) -> Path:
+    """Return a directory that is compiled in a process of its own."""
+    with (lab / "phonebook.yaml").open("a") as file:
+        file.write("# " + "x" * store.SMALL + "\n")
+    return lab
+
+
+@pytest.mark.parametrize(("does", "told"), [("kill -9 $$", "signal 9 (SIGKILL)"), ("exit 2", "2")])
+def test_what_ends_the_compiling_process_is_not_done_here(
+    large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str, told: str
+) -> None:
+    """It would end the server. It is tried again."""
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\n{does}\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    monkeypatch.setattr(reload, "_compiled_here", None)
+    with pytest.raises(DirectoryError) as refused:
+        read_served(large, lambda _: Terms(), tmp_path / "cache", reload.Aside())
+    (line,) = refused.value.said  # type: ignore[attr-defined]
+    assert f"the process for that {'was ended by' if '9' in told else 'ended with'} {told}" in line
+    assert "give it more" in line and refused.value.passes  # type: ignore[attr-defined]
+
+
+def test_what_ends_the_first_compiling_process_is_not_done_here(
+    large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a copy of this one, which says so, and ends."""
+    here = os.getpid()
+
+    def end(*_: object, **__: object) -> None:
+        assert os.getpid() != here
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(store, "make", end)
+    monkeypatch.setattr(reload, "_compiled_here", None)
+    with pytest.raises(DirectoryError) as refused:
+        read_served(large, lambda _: Terms(), tmp_path / "cache")
+    (line,) = refused.value.said  # type: ignore[attr-defined]
+    assert "ended before it was done" in line and "give it more" in line
+
+
+def test_a_process_that_ended_is_tried_again(
+    lab: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    watched = Watched(lab, monkeypatch)
+
+    def fail() -> None:
+        raise reload._Refused(["It was ended."], passes=True)
+
+    watched.reading = fail
+    change(lab, "4711", "4799")
+    watched.wait(2 + RETRY_INTERVAL)
+    assert watched.count == 2 and len(caplog.records) == 2
+    watched.reading = lambda: None
+    watched.wait(60)
+    assert not watched.reloader.errors
+
+
+def test_a_compiling_process_ends_with_the_server(
+    serve: Serve, large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGTERM does not wait for what nobody will be answered from."""
+    began = tmp_path / "began"
+    sleep = f"import time; open({str(began)!r}, 'w').close(); time.sleep(300)"
+    start_with(
+        monkeypatch,
+        "import sys\n"
+        "from phonebook.server import reload\n"
+        "run = reload.Aside.run\n"
+        "def slow(self, command, *give_way):\n"
+        f"    slept = [sys.executable, '-c', {sleep!r}]\n"
+        "    return run(self, slept if give_way else command, *give_way)\n"
+        "reload.Aside.run = slow\n",
+    )
+    server = serve(large, "--cache", str(tmp_path / "cache"))
+    change(large, "4711", "4799")
+    server.until(began.exists)
+    since = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - since < 10.0
+    assert "SIGKILL" not in server.said and REFUSED not in server.said
 
 
 # The clock

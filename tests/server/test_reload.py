@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from running import WAIT, Server, write
+from twisted.internet import defer
 from twisted.internet.task import Clock
 
 from phonebook import store
@@ -104,7 +105,7 @@ class Asker(threading.Thread):
             self.seen.append(number)
 
 
-def test_change_between_load_and_watch(tmp_path: Path) -> None:
+def test_change_between_load_and_watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that changes while the server starts is not missed."""
     file = tmp_path / "phonebook.yaml"
     write(file, generation(0))
@@ -115,6 +116,7 @@ def test_change_between_load_and_watch(tmp_path: Path) -> None:
     asked = []
     reloader.reload = lambda: asked.append(True)  # type: ignore[method-assign]
     clock = Clock()
+    monkeypatch.setattr(reload, "_in_thread", lambda _, work: defer.execute(work))
     reloader.begin(clock)  # type: ignore[arg-type]
     clock.pump([POLL_INTERVAL] * 2)
     assert asked
@@ -168,6 +170,6 @@ def test_a_reload_that_gets_no_time_ends_all_the_same(
     place = tmp_path.with_name("cache")
     ways = []
     monkeypatch.setattr(reload, "_nice", ways.append)
-    snapshot = read_served(tmp_path, lambda _: Terms(), place, aside=True).public
+    snapshot = read_served(tmp_path, lambda _: Terms(), place, aside=reload.Aside()).public
     assert (snapshot.count, len(ways)) == (40, 1)
     assert store.cached(tmp_path, place) is not None

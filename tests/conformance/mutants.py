@@ -698,6 +698,136 @@ change_terms(lambda term: term._replace(whole=False))
     Mutant("kind-tried", "M-8", """
 def columns(entries):
     found = old_columns(entries)
+    found["kind"] = defaultdict(list)
+    for place, entry in enumerate(entries):
+        found["kind"][entry.kind].append(place)
+    return found
+PIECE._columns = columns
+"""),
+    Mutant("subtypes-apart", "M-9", """
+INDEX.is_named = LINES.is_named = lambda asked, field: asked in ("", field)
+"""),
+    Mutant("kelvin-names-a-field", "M-9", """
+QUERY._FIELD = re.compile(QUERY._FIELD.pattern, re.IGNORECASE)
+""", subtle=True),
+    Mutant("value-ends-at-a-colon", "M-9", r"""
+ANSWER.parse_query = lambda text: old_query(re.sub(r"(?<= )(\w+:\w+):[^ ]*", r"\1", " " + text))
+""", subtle=True),
+    Mutant("no-word-is-nothing", "M-10", """
+def lookup(request, snapshot):
+    found = old_lookup(request, snapshot)
+    return replace(found, code=Code.NOTHING) if found.code is Code.NO_WORD else found
+ANSWER._lookup = lookup
+"""),
+    Mutant("many-words", "M-11", "QUERY.MAX_WORDS = 99"),
+    Mutant("excluded-words-uncounted", "M-11", """
+QUERY.MAX_WORDS = 99
+def query(text):
+    terms = old_query(text)
+    if sum(len(term.words) for term in terms if not term.excluded) > 16:
+        raise QUERY.TooManyWordsError
+    return terms
+ANSWER.parse_query = query
+""", subtle=True),
+    Mutant("quote-closed", "M-12", """
+ANSWER.parse_query = lambda text: old_query(text + '"' * (text.count('"') % 2))
+"""),
+    Mutant("field-without-value", "M-12", """
+ANSWER.parse_query = lambda text: old_query(re.sub(r'\\w+:(?=$| |"")', "", text))
+"""),
+    Mutant("value-behind-a-space", "M-12", r"""
+ANSWER.parse_query = lambda text: old_query(re.sub(r"(\w): +", r"\1:", text))
+""", subtle=True),
+    Mutant("phrases-in-a-row", "M-12", r"""
+ANSWER.parse_query = lambda text: old_query(re.sub(r'(?<=\w)""(?=\w)', '" "', text))
+""", subtle=True),
+    Mutant("field-names-of-any-length", "M-12", r"""
+QUERY._FIELD = re.compile(r"([A-Za-z][A-Za-z0-9-]*(?:\.[A-Za-z0-9-]+)?):")
+""", subtle=True),
+    Mutant("reserved-accepted", "M-12", "QUERY._RESERVED = frozenset()"),
+    Mutant("never-too-broad", "M-13", "INDEX.MAX_MATCHES = 10 ** 9"),
+    Mutant("wildcard", "M-14", """
+known = set()
+def piece(header, entries):
+    for entry in entries:
+        known.update(TEXT.words(entry.name))
+    return old_piece(header, entries)
+SNAPSHOT.piece = piece
+def word(found):
+    pattern = re.escape(found[0]).replace(r"\\*", ".*").replace(r"\\?", ".")
+    return next((each for each in known if re.fullmatch(pattern, each)), found[0])
+ANSWER.parse_query = lambda text: old_query(re.sub(r"\\S*[*?]\\S*", word, text))
+"""),
+    Mutant("near-unannounced", "M-15", "SNAPSHOT.CAPABILITIES = ()"),
+    Mutant("near-goes-first", "M-15", """
+def lookup(request, snapshot):
+    found = old_lookup(request, snapshot)
+    return replace(found, code=Code.NEAR) if found.code is Code.FOUND else found
+ANSWER._lookup = lookup
+"""),
+    Mutant("many-are-near", "M-15", "NEAR.MAX_NEAR = 6"),
+    Mutant("near-have-more", "M-15", """
+change(lambda reply: re.sub(rb"^251 (.*?)left=0", rb"251 \\1left=1", reply))
+"""),
+    Mutant("near-without-limit", "M-15", """
+class Uncut(list):
+    __getitem__ = lambda self, key: [*self]
+nearest = NEAR.Nearest.match
+NEAR.Nearest.match = lambda self, terms: Uncut(nearest(self, terms))
+""", subtle=True),
+    Mutant("near-with-all-fields", "M-15", """
+def lookup(request, snapshot):
+    found = old_lookup(request, snapshot)
+    if found.code is Code.NEAR:
+        options = tuple(each for each in request.options if each[0] != "fields")
+        return old_lookup(replace(request, options=options), snapshot)
+    return found
+ANSWER._lookup = lookup
+""", subtle=True),
+    Mutant("a-thousand-refused", "M-16", "INDEX.MAX_MATCHES = 999"),
+    Mutant("exclusion-ignored", "M-17", """
+change_terms(lambda term: None if term.excluded else term)
+"""),
+    Mutant("exclusion-wanted", "M-17", "change_terms(lambda term: term._replace(excluded=False))"),
+    Mutant("phrases-not-excluded", "M-17", """
+change_terms(lambda term: None if term.excluded and term.whole else term)
+"""),
+    Mutant("fields-not-excluded", "M-17", """
+change_terms(lambda term: None if term.excluded and term.field else term)
+"""),
+    Mutant("two-hyphens-are-none", "M-17", """
+ANSWER.parse_query = lambda text: old_query(re.sub(r"(?<![^ ])--(?=\\w)", "", text))
+""", subtle=True),
+    Mutant("exclusion-takes-the-number-behind", "M-17", """
+ANSWER.parse_query = lambda text: old_query(re.sub(r"-(\\d+(?: \\d+)+)", r'-phone:"\\1"', text))
+""", subtle=True),
+    Mutant("exclusion-ends-no-number", "M-17", """
+ANSWER.parse_query = lambda text: old_query(re.sub(r"(\\d+) (-\\d+) (\\d+)", r"\\1 \\3 \\2", text))
+""", subtle=True),
+    # numbers
+    Mutant("numbers-as-text", "N-1", """
+change_terms(lambda term: term._replace(number=None))
+"""),
+    Mutant("extension-alone", "N-1", """
+keys = NUMBERS.Dialling.entry_keys
+NUMBERS.Dialling.entry_keys = lambda self, number: frozenset(
+    each for each in keys(self, number) if len(number.digits) != 3 or not each.startswith("+"))
+asked = NUMBERS.Dialling.query_keys
+NUMBERS.Dialling.query_keys = lambda self, number: frozenset(
+    each for each in asked(self, number) if not number.international or not each.startswith("x"))
+"""),
+    Mutant("plus-alone-is-no-key", "N-1", """
+entry_keys, query_keys = NUMBERS.Dialling.entry_keys, NUMBERS.Dialling.query_keys
+NUMBERS.Dialling.entry_keys = lambda self, number: entry_keys(self, number) - {"+"}
+NUMBERS.Dialling.query_keys = lambda self, number: query_keys(self, number) - {"+"}
+""", subtle=True),
+    Mutant("no-last-digits", "N-2", """
+WAYS.MIN_ENDING = WAYS.MIN_NUMBER = LINES.MIN_ENDING = LINES.MIN_NUMBER = 99
+"""),
+    Mutant("numbers-only-phones", "N-3", "INDEX.Either = lambda number, words, count: number"),
+    Mutant("phones-are-words", "N-4", """
+def columns(entries):
+    found = old_columns(entries)
     for field in [*found]:
         if field.startswith("phone"):
             for value, places in found[field].items():

@@ -40,7 +40,7 @@ def mapped(number: int, terms: TermsOf) -> Served:
         octets = memoryview(mmap.mmap(number, 0, access=mmap.ACCESS_READ))
     finally:
         os.close(number)
-    compiled, _ = image.load(octets)
+    compiled, _ = image.load(octets, compared=True)
     return serving(compiled, terms)
 
 

@@ -285,6 +285,8 @@ def render_entry(entry: Entry) -> bytes:
 
 def only(octets: bytes, fields: Set[bytes]) -> bytes:
     """Return an entry's id line and the lines of the fields that are asked for (Q-14)."""
+    if len(fields) == 1:  # it is searched for in two thirds of the time
+        return _only_one(octets, *fields)
     first, *lines = octets.splitlines(keepends=True)
     asked = [
         line
@@ -292,6 +294,16 @@ def only(octets: bytes, fields: Set[bytes]) -> bytes:
         if line.partition(b":")[0] in fields or line.partition(b".")[0] in fields
     ]
     return b"".join([first, *asked])
+
+
+def _only_one(octets: bytes, field: bytes) -> bytes:
+    mark, end = b"\r\n" + field, octets.index(b"\r\n")
+    found = [octets[: end + 2]]
+    while (place := octets.find(mark, end)) >= 0:
+        end = octets.index(b"\r\n", place + 2)
+        if octets[place + len(mark)] in b":.":
+            found.append(octets[place + 2 : end + 2])
+    return b"".join(found)
 
 
 def targets(octets: bytes, links: frozenset[str]) -> set[bytes]:
